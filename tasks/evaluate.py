@@ -1,0 +1,178 @@
+"""Every path answers the same questions; what comes out is a scorecard."""
+
+import math
+from collections.abc import Sequence
+
+from tasks.answering import generate_answers, retrieve
+from tasks.artifacts import (
+    Adapter,
+    Answer,
+    Answers,
+    Cost,
+    ExampleSet,
+    GeneralScore,
+    ModelRef,
+    PathName,
+    Prompt,
+    Question,
+    Retrieval,
+    Scorecard,
+    Split,
+    System,
+    Training,
+)
+from tasks.collect import read_questions
+from tasks.core import digest
+from tasks.core.stats import Interval, mean_interval
+from tasks.decoder import load_decoder
+from tasks.forgetting import forgotten
+from tasks.machine import metered
+from tasks.prompts import candidates, demonstrators, is_tuned
+from tasks.run import AnsweringSpec
+from tasks.sampling import hold_out, sample
+from tasks.store import get_rows, put_rows
+
+RETRIEVAL_METRICS = ("recall_at_k", "mrr")  # of questions with a known source alone
+
+
+def choose_prompt(
+    model: ModelRef,
+    path: PathName,
+    adapter: Adapter | None,
+    retrieval: Retrieval | None,
+    examples: ExampleSet,
+    spec: AnsweringSpec,
+    validation: float,
+    primary: str,
+    seed: int,
+) -> Prompt:
+    """The best of a path's candidate prompts on the training split, by the primary metric.
+
+    A tuned path is asked about the tenth that its training held out, any other about a sample
+    in which every kind has its proportion; never about its own demonstrations.
+    """
+    train = read_questions(examples, "train")
+    shown = () if is_tuned(path) else demonstrators(train, spec.demonstrations, seed)
+    rest = [question for question in train if question not in shown]
+    if is_tuned(path):
+        _, asked = hold_out(train, validation, seed)
+    else:
+        asked = sample(rest, spec.prompt_sample, seed)
+    found = retrieve(retrieval, asked) if retrieval else None
+    decoder = load_decoder(model.ref, adapter)
+    best: tuple[float, Prompt] | None = None
+    for prompt in candidates(path, spec, shown):
+        answers = generate_answers(
+            decoder, prompt, asked, found,
+            batch_size=spec.batch_size, step=f"{path}: trying prompt {prompt.name!r}",
+        )  # fmt: skip
+        score = sum(answer.scores[primary] for answer in answers) / len(answers)
+        if best is None or score > best[0]:
+            best = score, prompt
+    assert best is not None
+    return best[1]
+
+
+def answer_split(system: System, examples: ExampleSet, split: Split, batch_size: int) -> Answers:
+    """A system's answers to one split, in the questions' order, with what they cost."""
+    questions = read_questions(examples, split)
+    load_decoder(system.model.ref, system.adapter)  # loading is not a cost of answering
+    with metered() as meter:
+        found = retrieve(system.retrieval, questions) if system.retrieval else None
+        decoder = load_decoder(system.model.ref, system.adapter)
+        rows = generate_answers(
+            decoder, system.prompt, questions, found,
+            batch_size=batch_size, step=f"{system.path}: answering {split}", timings=meter.samples,
+        )  # fmt: skip
+        meter.tokens = sum(row.tokens_in + row.tokens_out for row in rows)
+    return Answers(
+        blob=put_rows(rows),
+        system=system.digest,
+        questions_sha=questions_digest(questions),
+        split=split,
+        n=len(rows),
+        cost=meter.measured(),
+    )
+
+
+def questions_digest(questions: Sequence[Question]) -> str:
+    """Digest of what was asked and expected, in order."""
+    return digest.of_json([[q.id, q.question, list(q.answers)] for q in questions])
+
+
+def scorecard(
+    system: System,
+    answers: Answers,
+    primary: str,
+    general: GeneralScore | None,
+    base_general: GeneralScore | None,
+    training: Training | None,
+    run: str,
+) -> Scorecard:
+    """Metrics with 95% intervals, clustered by source document, for all and for each kind."""
+    rows = get_rows(answers.blob, Answer)
+    metrics = _metrics(rows)
+    samples = answers.cost.samples
+    if samples:
+        batches = [str(i) for i in range(len(samples))]
+        metrics["seconds_per_question"] = mean_interval(samples, batches, bounds=(0, math.inf))
+    if general is not None:
+        metrics |= {"general_accuracy": general.accuracy, "general_loss": general.loss}
+    if general is not None and base_general is not None and system.adapter is not None:
+        metrics["forgetting"] = forgotten(base_general, general)
+    kinds = sorted({row.kind for row in rows})
+    return Scorecard(
+        model=system.model.ref,
+        params=system.model.params,
+        path=system.path,
+        split=answers.split,
+        questions_digest=answers.questions_sha,
+        primary=primary,
+        n=answers.n,
+        metrics=metrics,
+        by_kind={kind: _metrics([row for row in rows if row.kind == kind]) for kind in kinds},
+        answers={"uri": answers.blob.uri, "digest": answers.blob.sha},
+        cost=_costs(answers, rows, training, run),
+        prompt=system.prompt.name,
+        system=system,
+    )
+
+
+def _metrics(rows: Sequence[Answer]) -> dict[str, Interval]:
+    names = ("f1", "exact_match", "contains", "refused", *RETRIEVAL_METRICS)
+    out: dict[str, Interval] = {}
+    for name in names:
+        having = [row for row in rows if name in row.scores]
+        if having:
+            values = [row.scores[name] for row in having]
+            out[name] = mean_interval(values, [row.cluster for row in having], bounds=(0, 1))
+    return out
+
+
+def _costs(
+    answers: Answers, rows: Sequence[Answer], training: Training | None, run: str
+) -> dict[str, float | str | None]:
+    answering = answers.cost
+    costs: dict[str, float | str | None] = {
+        "train_seconds": training.cost.seconds if training else 0.0,
+        "train_tokens": training.cost.tokens if training else 0,
+        "train_energy_kwh": training.cost.energy_kwh if training else 0.0,
+        "answer_seconds": answering.seconds,
+        "answer_tokens": answering.tokens,
+        "energy_kwh": answering.energy_kwh,
+        "energy_method": answering.energy_method,
+        "seconds_per_question": answering.seconds / len(rows),
+        "tokens_per_question": answering.tokens / len(rows),
+        "energy_kwh_per_question": per(answering, len(rows)),
+        "device": answering.device,
+        "dtype": answering.dtype,
+        "machine": answering.machine,
+        "reused_from": answering.run if answering.run != run else None,
+        "train_reused_from": training.cost.run if training and training.cost.run != run else None,
+    }
+    return costs
+
+
+def per(cost: Cost, n: int) -> float | None:
+    """Energy a question, kWh; None where none was measured."""
+    return None if cost.energy_kwh is None else cost.energy_kwh / n

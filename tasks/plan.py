@@ -1,0 +1,102 @@
+"""What will be measured of each base model, what will not, and the number behind it."""
+
+from tasks.artifacts import Corpus, ExampleSet, ModelRef, Plan, Planned
+from tasks.core.claims import Settings
+from tasks.core.decide import Verdict, advised_verdict
+from tasks.core.estimate import answer_gib, train_gib
+from tasks.core.evidence import Evidence, evidence_for
+from tasks.core.rule import RuleAdvice, size_rule
+from tasks.core.veto import Veto, fact_vetoes
+from tasks.machine import memory_gib
+from tasks.references import resolve, weights_digest, weights_here
+from tasks.run import RunFile
+
+
+def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
+    """Decide for each model which paths are measured: those that no fact rules out.
+
+    Memory is estimated from sizes before anything is loaded. A model is measured if its weights
+    are here and answering fits.
+    """
+    there = min(run.limits.memory_gib or memory_gib(), memory_gib())
+    models = tuple(_planned(run, resolve(spec), corpus, examples, there) for spec in run.models)
+    return Plan(memory_gib=there, models=models)
+
+
+def _planned(
+    run: RunFile, model: ModelRef, corpus: Corpus, examples: ExampleSet, there: float
+) -> Planned:
+    size = model.params, model.layers, model.hidden
+    tokens = run.index.k * run.index.chunk_tokens + 256  # the passages, and all around them
+    answering = answer_gib(*size, run.answering.batch_size, tokens)
+    training = train_gib(
+        *size, run.training.batch_size, min(tokens, run.training.max_tokens), rank=run.training.rank
+    )
+    vetoes = fact_vetoes(
+        open_weights=model.open_weights,
+        documents=corpus.count,
+        examples=examples.count("train"),
+        min_examples=run.limits.min_examples,
+        answer_gib=answering,
+        train_gib=training,
+        memory_gib=there,
+        changes_every_days=run.facts.changes_every_days,
+        retrain_every_days=run.facts.retrain_every_days,
+    )
+    reason = _obstacle(model, answering, there)
+    barred = {veto.path for veto in vetoes}
+    paths = tuple(p for p in run.decision.order if p in run.decision.paths and p not in barred)
+    weights = None if reason else weights_digest(model.ref)
+    return Planned(
+        model=model.model_copy(update={"weights": weights}),
+        paths=() if reason else paths,
+        vetoes=vetoes,
+        reason=reason,
+        answer_gib=answering,
+        train_gib=training,
+    )
+
+
+def _obstacle(model: ModelRef, answering: float | None, there: float) -> str | None:
+    reasons = []
+    if answering is not None and answering > there:
+        reasons.append(f"answering needs {answering:.1f} GiB (estimated) of {there:.1f} GiB there")
+    absent = weights_here(model)
+    if absent:
+        reasons.append(absent)
+    elif not model.open_weights:
+        reasons.append("hosted models are advised on only, in this version")
+    return "; ".join(reasons) or None
+
+
+def settings(run: RunFile) -> Settings:
+    """What the run file says of deciding."""
+    decision = run.decision
+    return Settings(decision.min_gain, decision.confidence, decision.order)
+
+
+def rule_and_evidence(run: RunFile, model: ModelRef) -> tuple[RuleAdvice, Evidence]:
+    """What the size rule and published results say of a model and the run's task."""
+    changes = None if run.facts.changes_every_days is None else True
+    return size_rule(model.size_class, run.task), evidence_for(
+        run.task,
+        open_weights=model.open_weights,
+        changes=changes,
+        exposure=run.facts.exposure,
+        params=model.params,
+    )
+
+
+def advise(run: RunFile, planned: Planned, extra: tuple[Veto, ...] = ()) -> Verdict:
+    """The verdict on a model that is not measured, with what stopped the measurement."""
+    rule, evidence = rule_and_evidence(run, planned.model)
+    return advised_verdict(
+        model=planned.model.ref,
+        params=planned.model.params,
+        size_class=planned.model.size_class,
+        rule=rule,
+        evidence=evidence,
+        vetoes=(*planned.vetoes, *extra),
+        settings=settings(run),
+        reason=planned.reason or "no path is left to measure",
+    )

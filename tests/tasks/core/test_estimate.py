@@ -1,0 +1,45 @@
+import pytest
+
+from tasks.core.estimate import answer_gib, train_gib
+
+SEVEN = (7e9, 32, 4096)
+
+
+def test_unknown_size_has_no_estimate() -> None:
+    assert answer_gib(None, None, None, 1, 512) is None
+    assert train_gib(None, 32, 4096, 1, 512) is None
+
+
+def test_weights_dominate_answering_one_question_with_seven_billion() -> None:
+    need = answer_gib(*SEVEN, 1, 512)
+    assert need is not None
+    assert 14e9 / 2**30 < need < 14e9 / 2**30 + 1.5
+
+
+def test_cache_of_a_known_shape_has_its_known_size() -> None:
+    one, two = answer_gib(*SEVEN, 1, 4096), answer_gib(*SEVEN, 2, 4096)
+    assert one is not None
+    assert two is not None
+    # 2 tensors, 32 layers, 4096 wide, 4096 tokens, 2 bytes: 2 GiB, and the live values on top
+    assert 2 <= two - one < 3
+
+
+def test_training_needs_more_than_answering() -> None:
+    for shape in (SEVEN, (135e6, 30, 576)):
+        answer, train = answer_gib(*shape, 8, 640), train_gib(*shape, 8, 640)
+        assert answer is not None
+        assert train is not None
+        assert train > answer
+
+
+@pytest.mark.parametrize("field", ["batch", "tokens", "bytes_per_param", "rank", "vocabulary"])
+def test_each_size_raises_the_need(field) -> None:
+    base = {"batch": 4, "tokens": 512, "bytes_per_param": 2, "rank": 8, "vocabulary": 32_000}
+    assert (train_gib(*SEVEN, **{**base, field: 2 * base[field]}) or 0) > (
+        train_gib(*SEVEN, **base) or 0
+    )
+
+
+def test_unknown_shape_is_near_the_known_one() -> None:
+    known, guessed = train_gib(*SEVEN, 8, 640), train_gib(7e9, None, None, 8, 640)
+    assert guessed == pytest.approx(known, rel=0.1)

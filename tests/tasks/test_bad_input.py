@@ -1,0 +1,297 @@
+"""What bad input gets: where it is, what was seen, what is allowed, what to do."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tasks.collect import (
+    check_enough,
+    collect_documents,
+    collect_general,
+    collect_questions,
+    read_documents,
+    tree_digest,
+)
+from tasks.core.errors import InputError
+from tasks.run import Data, read_run
+
+pytestmark = pytest.mark.usefixtures("home")
+
+Content = str | bytes | list[Any]
+
+
+class Case(NamedTuple):
+    """Content of one file, and what its error must say."""
+
+    name: str
+    content: Content
+    where: str
+    value: str
+    allowed: str
+    remedy: str
+
+
+def write(path: Path, content: Content) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, list):
+        content = "".join(json.dumps(row) + "\n" for row in content)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def assert_explained(case: Case, read: Callable[[], object]) -> None:
+    with pytest.raises(InputError) as caught:
+        read()
+    error = caught.value
+    assert case.where in error.where
+    assert case.value in str(error.value)
+    assert case.allowed in error.allowed
+    assert case.remedy in error.remedy
+
+
+def ids(case: object) -> str:
+    return f"{case.name} {case.value} {case.where}" if isinstance(case, Case) else ""
+
+
+DOCUMENTS = [
+    Case("docs/none.pdf", "x", "docs", "1 other files", ".md", "folder"),
+    Case("docs/a.md", " \n", "docs", "1 empty", ".md", "folder"),
+    Case("docs/a.md", b"a\0b", "a.md", "NUL byte at offset 1", "UTF-8", "convert"),
+    Case("docs/a.md", b"one\ncaf\xe9", "a.md: line 2", "\\xe9", "UTF-8", "Save"),
+    Case("docs/a.txt", "text".encode("utf-16"), "a.txt", "NUL", "UTF-8", "convert"),
+    Case("d.jsonl", "", "d.jsonl", "no rows", "at least one row", "Fill"),
+    Case("d.jsonl", "\n \n", "d.jsonl", "no rows", "at least one row", "Fill"),
+    Case("d.csv", "id,text\n", "d.csv", "no rows", "at least one row", "Fill"),
+    Case("d.csv", "", "d.csv", "no rows", "at least one row", "Fill"),
+    Case("d.pdf", "x", "d.pdf", ".pdf", ".jsonl or .csv", "folder"),
+    Case("d.jsonl", '{"id": "a", "text": "t"}\n{"id": ', "line 2", '{"id":', "JSON", "Mend"),
+    Case("d.jsonl", '["a", "t"]\n', "line 1", '["a"', "one JSON object", "Mend"),
+    Case("d.jsonl", '{"id": "a", "text": "\\ud800"}', "line 1", "ud800", "JSON", "surrogate"),
+    Case("d.jsonl", [{"id": "a"}], "line 1: text", "None", "a value", "Add 'text'"),
+    Case("d.jsonl", [{"id": 1, "text": "t"}], "line 1: id", "1", "valid string", "Change"),
+    Case("d.jsonl", [{"id": " ", "text": "t"}], "line 1: id", " ", "not blank", "Fill"),
+    Case("d.jsonl", [{"id": "a", "text": "t", "titel": "x"}], "line 1: titel", "titel", "title",
+         "Did you mean 'title'?"),
+    Case("d.jsonl", [{"id": "a", "text": "t"}, {"id": "a", "text": "u"}], "line 2: id", "a",
+         "line 1", "text"),
+    Case("d.csv", "id;text\na;t\n", "line 1", "id;text", "id, text, title", "Add id, text"),
+    Case("d.csv", "id,text,text\na,t,t\n", "line 1", "text,text", "id, text", "'text'"),
+    Case("d.csv", "id,text\na,t\n\nb,one, two\n", "line 4", "3 cells", "2 cells", "Quote"),
+    Case("d.csv", 'id,text\na,"multi\nline"\nb\n', "line 4", "1 cells", "2 cells", "Quote"),
+    Case("d.csv", 'id,text\na,"never closed\n', "line 2", "end of data", "quotes", "Mend"),
+    Case("d.csv", "id,text\na,\n", "line 2: text", "None", "a value", "Add 'text'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DOCUMENTS, ids=ids)
+def test_documents_at_fault_are_explained(case: Case, tmp_path: Path) -> None:
+    write(tmp_path / case.name, case.content)
+    assert_explained(case, lambda: collect_documents(tmp_path / case.name.split("/")[0]))
+
+
+@pytest.mark.parametrize("read", [collect_documents, tree_digest])
+def test_a_missing_path_is_explained(read: Callable[[Path], object], tmp_path: Path) -> None:
+    case = Case("", "", "absent", "no such file", "a path that exists", "relative to the run file")
+    assert_explained(case, lambda: read(tmp_path / "absent"))
+
+
+def test_an_empty_folder_holds_no_documents(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    case = Case("", "", "docs", "no documents", "rows with id and text", "folder")
+    assert_explained(case, lambda: collect_documents(tmp_path / "docs"))
+
+
+def test_two_files_with_one_id_and_different_texts_are_explained(tmp_path: Path) -> None:
+    write(tmp_path / "docs" / "a.md", "one")
+    write(tmp_path / "docs" / "a.txt", "other")
+    case = Case("", "", "a.txt: id", "a", "a.md", "Rename")
+    assert_explained(case, lambda: collect_documents(tmp_path / "docs"))
+
+
+def question(name: str, **changes: Any) -> dict[str, Any]:
+    row = {"id": name, "question": f"What is {name}?", "answers": [name], **changes}
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def split(*splits: str, document: str | None = None) -> list[dict[str, Any]]:
+    return [question(f"q{n}", split=one, document=document) for n, one in enumerate(splits)]
+
+
+GOOD = split("train", "dev", "test")
+LONG = "When did the ferry Marrable Maid first cross the wide harbour to Lime Quay"
+
+QUESTIONS = [
+    Case("q.jsonl", "", "q.jsonl", "no rows", "one row", "Fill"),
+    Case("q.jsonl", b"\x00\x01", "q.jsonl", "NUL", "UTF-8", "binary"),
+    Case("q.tsv", "x", "q.tsv", ".tsv", ".jsonl or .csv", "kind"),
+    Case("q.jsonl", [*GOOD, question("a", answer="x")], "line 4: answer", "answer", "answers",
+         "Did you mean 'answers'?"),
+    Case("q.jsonl", [question("a", question=None)], "line 1: question", "None", "a value", "Add"),
+    Case("q.jsonl", [question("a", question=" ")], "line 1: question", " ", "not blank", "Fill"),
+    Case("q.jsonl", [question("a", answers="x")], "line 1: answers", "x", "tuple", "Change"),
+    Case("q.jsonl", [question("a", answers=[1])], "line 1: answers.0", "1", "string", "Change"),
+    Case("q.jsonl", [question("a", answers=[])], "line 1: answers", "()", "at least one answer",
+         '"answerable": false'),
+    Case("q.jsonl", [question("a", answers=None)], "line 1: answers", "()", "at least one",
+         '"answerable": false'),
+    Case("q.jsonl", [question("a", answers=[" "])], "line 1: answers", " ", "at least one",
+         '"answerable": false'),
+    Case("q.csv", "id,question,answers\na,Who?, | \n", "line 2: answers", "()", "at least one",
+         '"answerable": false'),
+    Case("q.jsonl", [question("a", answerable=False)], "line 1: answers", "a",
+         "no answers where answerable is false", "Remove"),
+    Case("q.jsonl", [question("a", document="d00")], "line 1: document", "d00", "was kept", "'d0'"),
+    Case("q.jsonl", [question("a", document="zzz")], "line 1: document", "zzz", "was kept",
+         "same text"),
+    Case("q.jsonl", [question("a", split="valid")], "line 1: split", "valid", "'dev'", "Change"),
+    Case("q.jsonl", [*GOOD, question("q0", split="train", answers=["x"])], "line 4: id", "q0",
+         "line 1", "answers"),
+    Case("q.jsonl", [*GOOD, question("q0", split="train", question="Who?")], "line 4: id", "q0",
+         "line 1", "question"),
+    Case("q.jsonl", [*GOOD, question("a")], "line 4: split", "None", "train, dev, test",
+         "every row"),
+    Case("q.jsonl", split("dev", "test"), "q.jsonl", "no train", "train, dev and test", "Add"),
+    Case("q.jsonl", split("train", "test"), "q.jsonl", "no dev", "train, dev and test", "Add"),
+    Case("q.jsonl", split("train", "dev"), "q.jsonl", "no test", "train, dev and test", "Add"),
+    Case("q.jsonl", [question("a"), question("b")], "q.jsonl", "no test", "train, dev", "Add"),
+    Case("q.jsonl", [*GOOD, question("q9", question="what IS q0", split="dev")], "q.jsonl",
+         "q9 (dev) 'what IS q0' ~ q0 (train)", "near-duplicate", "Move"),
+    Case("q.jsonl", [*GOOD, question("a", question=LONG, split="train"),
+                     question("b", question=LONG + " again", split="test")], "q.jsonl",
+         "a (train)", "near-duplicate", "data.near_duplicate is 0.8"),
+    Case("q.jsonl", [question(f"{one}{n}", question=f"Who is {n}?", split=one)
+                     for n in range(5) for one in ("train", "dev", "test")], "q.jsonl",
+         "and 12 more", "near-duplicate", "Move"),
+    Case("q.jsonl", split("train", "dev", "test", document="d0"), "q.jsonl",
+         "d0 (dev, test, train)", "one split", "share_documents = true"),
+    Case("q.csv", "id,question,answer\na,Who?,x\n", "line 1", "answer", "answers", "'answer'"),
+    Case("q.csv", "question,answers\nWho?,x\n", "line 1", "question", "id, question", "Add id"),
+    Case("q.csv", "id,question,answers\na,Who?,x,y\n", "line 2", "4 cells", "3 cells", "Quote"),
+    Case("q.csv", "id,question,answerable\na,Who?,maybe\n", "line 2: answerable", "maybe",
+         "boolean", "Change"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", QUESTIONS, ids=ids)
+def test_questions_at_fault_are_explained(case: Case, tmp_path: Path) -> None:
+    documents = read_documents(collect_documents(write(tmp_path / "d0.jsonl", [
+        {"id": "d0", "text": "text"}])))  # fmt: skip
+    source = write(tmp_path / case.name, case.content)
+    data = Data(documents="d", questions="q")
+    assert_explained(case, lambda: collect_questions(source, documents, data, 7))
+
+
+def test_shares_that_leave_nothing_for_test_are_explained(tmp_path: Path) -> None:
+    source = write(tmp_path / "q.jsonl", [question("a")])
+    data = Data(documents="d", questions="q", train=0.6, dev=0.4)
+    case = Case("", "", "data.train + data.dev", "1.0", "less than 1", "test split")
+    assert_explained(case, lambda: collect_questions(source, (), data, 7))
+
+
+@pytest.mark.parametrize(
+    ("dev", "documents", "min_gain", "value", "remedy"),
+    [
+        (24, 24, 0.1, "24 with an answer", "0.1 takes about 155"),
+        (24, 24, 0.0, "24 with an answer", "0.05 takes about 619"),
+        (40, 9, 0.05, "about 9 documents", "0.05 takes about 619"),
+    ],
+)
+def test_a_split_too_small_to_decide_says_how_many_are_needed(
+    dev: int, documents: int, min_gain: float, value: str, remedy: str, tmp_path: Path
+) -> None:
+    rows = [question(f"{one}{n}", split=one) for n in range(40) for one in ("train", "test")]
+    rows += [question(f"dev{n}", split="dev", document=f"d{n % documents}") for n in range(dev)]
+    rows += [
+        question(f"no{n}", split="dev", answers=[], answerable=False) for n in range(30)
+    ]  # those without an answer do not count
+    texts = [{"id": f"d{n}", "text": f"text {n}"} for n in range(documents)]
+    corpus = collect_documents(write(tmp_path / "d.jsonl", texts))
+    examples = collect_questions(
+        write(tmp_path / "q.jsonl", rows),
+        read_documents(corpus),
+        Data(documents="d", questions="q"),
+        7,
+    )
+    case = Case("", "", "dev split", value, "at least 25 about 10", remedy)
+    assert_explained(case, lambda: check_enough(examples, min_gain, 0.95))
+
+
+ITEM = {"id": "a", "question": "?", "choices": ["x", "y"], "answer": 0}
+TEXTS = [{"id": one, "question": "?", "text": "t", "split": one} for one in ("replay", "heldout")]
+
+GENERAL = [
+    Case("items.jsonl", [{**ITEM, "answer": 2}], "line 1: answer", "2", "position", "Mend"),
+    Case("items.jsonl", [{**ITEM, "answer": -1}], "line 1: answer", "-1", "position", "Mend"),
+    Case("items.jsonl", [{**ITEM, "choices": ["x"]}], "line 1: answer", "0", "two or more", "Mend"),
+    Case("items.jsonl", [ITEM, {**ITEM, "answer": 1}], "line 2: id", "a", "line 1", "answer"),
+    Case("text.jsonl", TEXTS[:1], "split", "no row is heldout", "both", "'heldout'"),
+    Case("text.jsonl", TEXTS[1:], "split", "no row is replay", "both", "'replay'"),
+    Case("text.csv", "id\n", "text.csv", ".csv", ".jsonl", "kind"),
+]
+
+
+@pytest.mark.parametrize("case", GENERAL, ids=ids)
+def test_general_knowledge_at_fault_is_explained(case: Case, tmp_path: Path) -> None:
+    good = {
+        "items": write(tmp_path / "items.jsonl", [ITEM]),
+        "text": write(tmp_path / "text.jsonl", TEXTS),
+    }
+    bad = write(tmp_path / case.name, case.content)
+    assert_explained(case, lambda: collect_general(**{**good, bad.stem: bad}))
+
+
+HEAD = 'name = "x"\n'
+DATA = '[data]\ndocuments = "d"\nquestions = "q"\n'
+MODELS = '[[models]]\nref = "openai:gpt-4o"\n'
+
+RUNS = [
+    Case("", HEAD + "sead = 7\n" + DATA + MODELS, "run.toml: sead", "sead", "seed", "'seed'"),
+    Case("", HEAD + DATA + MODELS + "[decision]\nmin_gian = 0.1\n", "decision.min_gian",
+         "min_gian", "min_gain", "Did you mean 'min_gain'?"),
+    Case("", HEAD + DATA + MODELS + "[zzz]\nx = 1\n", "zzz", "zzz", "data", "Remove it"),
+    Case("", HEAD + DATA + MODELS + "reff = 1\n", "models.0.reff", "reff", "ref", "'ref'"),
+    Case("", DATA + MODELS, "run.toml: name", "None", "a value", "Add the key 'name'"),
+    Case("", HEAD + '[data]\ndocuments = "d"\n' + MODELS, "data.questions", "None", "a value",
+         "Add the key 'questions'"),
+    Case("", HEAD + DATA, "models", "None", "a value", "Add the key 'models'"),
+    Case("", "seed = 'many'\n" + HEAD + DATA + MODELS, "seed", "many", "integer", "Change"),
+    Case("", "seed = -1\n" + HEAD + DATA + MODELS, "seed", "-1", "greater than or equal", "Change"),
+    Case("", 'data = "d"\n' + HEAD + MODELS, "run.toml: data", "d", "Data", "Change"),
+    Case("", 'name = "a b"\n' + DATA + MODELS, "name", "a b", "pattern", "Change"),
+    Case("", "models = []\n" + HEAD + DATA, "models", "[]", "at least 1", "Change"),
+    Case("", 'task = "poetry"\n' + HEAD + DATA + MODELS, "task", "poetry", "question-answering",
+         "Change"),
+    Case("", HEAD + DATA + MODELS + '[decision]\npaths = ["ragg"]\n', "decision.paths.0", "ragg",
+         "'rag'", "Change"),
+    Case("", HEAD + DATA + MODELS + '[decision]\norder = ["rag"]\n', "decision.order", "rag",
+         "name each of", "Change"),
+    Case("", "name = \n", "run.toml", "line 1", "TOML", "Mend"),
+    Case("", b"name = '\xff'", "run file", "run.toml", "UTF-8", "adapt init"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RUNS, ids=ids)
+def test_a_run_file_at_fault_is_explained(case: Case, tmp_path: Path) -> None:
+    path = write(tmp_path / "run.toml", case.content)
+    assert_explained(case, lambda: read_run(path))
+
+
+def test_a_missing_run_file_is_explained(tmp_path: Path) -> None:
+    case = Case("", "", "run file", "absent.toml", "readable", "adapt init")
+    assert_explained(case, lambda: read_run(tmp_path / "absent.toml"))
+
+
+def test_an_override_at_fault_is_explained_as_the_file_would_be(tmp_path: Path) -> None:
+    path = write(tmp_path / "run.toml", HEAD + DATA + MODELS)
+    case = Case("", "", "decision.min_gian", "min_gian", "min_gain", "'min_gain'")
+    assert_explained(case, lambda: read_run(path, {"decision": {"min_gian": 1}}))
+
+
+def test_bad_input_leaves_nothing_in_the_store(home: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "q.jsonl", [*GOOD, question("a")])
+    with pytest.raises(InputError):
+        collect_questions(source, (), Data(documents="d", questions="q"), 7)
+    assert not home.exists()

@@ -1,0 +1,110 @@
+"""Chunks hold whole sentences under the document's title, and lose no word."""
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.artifacts import Document
+from tasks.chunking import chunk, clean
+from tasks.core import digest
+
+
+def words(text: str) -> int:
+    """A tokenizer at the edge: one token a word."""
+    return len(text.split())
+
+
+def document(text: str, title: str = "The Ice House") -> Document:
+    return Document(
+        id="ice-house", title=title, text=text, source="ice.md", sha=digest.of_text(text)
+    )
+
+
+SENTENCES = " ".join(f"Sentence {n} has six words." for n in range(30))
+
+
+def test_chunks_end_with_sentences_and_keep_every_one() -> None:
+    bodies = [piece.text.split("\n", 1)[1] for piece in chunk(document(SENTENCES), 20, words)]
+    assert len(bodies) > 5
+    assert all(body.startswith("Sentence") and body.endswith("words.") for body in bodies)
+    assert " ".join(bodies) == SENTENCES
+
+
+def test_title_is_the_first_line_of_every_chunk() -> None:
+    pieces = chunk(document(SENTENCES), 20, words)
+    assert {piece.text.split("\n")[0] for piece in pieces} == {"The Ice House"}
+
+
+def test_positions_count_from_zero_and_sha_is_of_the_text() -> None:
+    pieces = chunk(document(SENTENCES), 20, words)
+    assert [piece.position for piece in pieces] == list(range(len(pieces)))
+    assert all(piece.sha == digest.of_text(piece.text) for piece in pieces)
+    assert {(piece.document, piece.source) for piece in pieces} == {("ice-house", "ice.md")}
+
+
+def test_heading_that_is_the_title_is_not_repeated() -> None:
+    (piece,) = chunk(document("# The  Ice House #\n\nBuilt in 1820."), 40, words)
+    assert piece.text == "The Ice House\nBuilt in 1820."
+
+
+def test_heading_that_is_not_the_title_stays() -> None:
+    (piece,) = chunk(document("# History\n\nBuilt in 1820."), 40, words)
+    assert piece.text == "The Ice House\n# History\n\nBuilt in 1820."
+
+
+def test_hard_wrapped_lines_do_not_end_a_sentence() -> None:
+    text = "The old house was\nbuilt in the year\n1820 by Ann Lee. " + SENTENCES
+    first = chunk(document(text), 20, words)[0]
+    assert "The old house was built in the year 1820 by Ann Lee." in first.text
+
+
+def test_list_items_keep_their_lines() -> None:
+    (piece,) = chunk(document("Rules:\n- no dogs\n- no fires\n1. pay\n2. go"), 40, words)
+    assert piece.text.endswith("Rules:\n- no dogs\n- no fires\n1. pay\n2. go")
+
+
+def test_document_of_a_title_alone_is_one_chunk() -> None:
+    assert [piece.text for piece in chunk(document("# The Ice House\n"), 40, words)] == [
+        "The Ice House"
+    ]
+
+
+def test_document_without_text_or_title_has_no_chunk() -> None:
+    assert chunk(document(" \n\u0000\n ", title=""), 40, words) == ()
+
+
+def test_long_title_leaves_half_the_room() -> None:
+    pieces = chunk(document(SENTENCES, title="long " * 100), 20, words)
+    assert all(words(piece.text) <= 20 for piece in pieces)
+    assert all(piece.text.split("\n")[0] == " ".join(["long"] * 10) for piece in pieces)
+
+
+def test_control_characters_and_lone_surrogates_are_removed() -> None:
+    assert clean("a\x00b\x1b[0m\ud800c\r\nd\re\tf\ufeff") == "ab[0mc\nd\ne\tf"
+
+
+def test_accents_are_composed() -> None:
+    assert clean("cafe\u0301") == "café"
+
+
+@given(st.text(max_size=400), st.text(max_size=60))
+def test_no_text_makes_an_empty_oversized_or_unclean_chunk(text: str, title: str) -> None:
+    def characters(part: str) -> int:
+        return len("".join(part.split()))
+
+    pieces = chunk(document(text, title), 16, characters)
+    for piece in pieces:
+        assert piece.text.strip()
+        assert characters(piece.text) <= 16
+        kinds = {unicodedata.category(c) for c in piece.text if c not in "\n\t"}
+        assert not kinds & {"Cc", "Cs"}
+
+
+@given(st.lists(st.text("abc.,!?\n #-", min_size=1), max_size=40))
+def test_no_word_is_lost(parts: list[str]) -> None:
+    text = "".join(parts)
+    pieces = chunk(document(text, title=""), 16, words)
+    # A heading that repeats an empty title is only its number signs.
+    kept = "".join("".join(piece.text.split()) for piece in pieces)
+    assert kept.replace("#", "") == "".join(text.split()).replace("#", "")

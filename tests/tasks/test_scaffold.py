@@ -1,0 +1,137 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks import scaffold as module
+from tasks.core.errors import InputError
+from tasks.run import RunFile, read_run
+from tasks.scaffold import COMMENTS, HEADS, render, scaffold
+
+WORDS = (
+    "alder", "birch", "cedar", "elm", "fir", "hazel", "holly", "larch", "maple", "oak", "pine",
+    "rowan", "spruce", "willow", "yew",
+)  # fmt: skip
+
+
+def write_inputs(folder: Path, splits: tuple[str | None, ...] = (None,)) -> tuple[Path, Path]:
+    """120 documents with two unlike questions each, whose splits take turns."""
+    documents, questions = folder / "docs", folder / "questions.jsonl"
+    documents.mkdir(parents=True)
+    rows = []
+    for number in range(120):
+        one, other = WORDS[number % 15], WORDS[number // 15]
+        (documents / f"d{number}.md").write_text(f"# Grove {number}\n\nThe {one} beside {other}.")
+        asked = (f"Which tree stands in {one} grove {other} {number}?", f"{number * 7919} {one}")
+        for part, text in enumerate(asked):
+            row = {"id": f"q{number}-{part}", "question": text, "answers": [one]}
+            row |= {"document": f"d{number}"}
+            split = splits[len(rows) % len(splits)]
+            rows.append(row | ({"split": split} if split else {}))
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return documents, questions
+
+
+def test_written_run_file_reads_back_with_paths_that_lead_to_the_inputs(
+    home: Path, tmp_path: Path
+) -> None:
+    documents, questions = write_inputs(tmp_path / "in")
+    folder = tmp_path / "deep" / "my grove"
+    written = scaffold(folder, documents, questions)
+    assert Path(written.path) == folder / "my-grove.toml"
+    run = read_run(Path(written.path))
+    assert run.name == "my-grove"
+    assert (folder / run.data.documents).resolve() == documents.resolve()
+    assert (folder / run.data.questions).resolve() == questions.resolve()
+    assert not Path(run.data.documents).is_absolute()
+    assert run.general is not None
+    assert (folder / run.general.items).resolve() == module.GENERAL / "items.jsonl"
+    assert (folder / run.general.text).exists()
+    assert written.documents == 120
+    assert sum(written.questions.values()) == 240
+
+
+def test_values_other_than_the_defaults_survive_writing_and_reading(tmp_path: Path) -> None:
+    run = RunFile.model_validate(
+        {
+            "name": "x",
+            "data": {"documents": 'a "quoted" — folder', "questions": "q\\é.csv"},
+            "general": {"items": "i.jsonl", "text": "t.jsonl"},
+            "models": [
+                {"ref": "hf:a/b", "params": 7.25e9},
+                {"ref": "openai:gpt-4", "size_class": "large"},
+            ],
+            "training": {"learning_rate": 1e-5},
+            "limits": {"memory_gib": 1.5},
+            "decision": {"paths": ["rag"]},
+        }
+    )
+    target = tmp_path / "x.toml"
+    target.write_text(render(run), encoding="utf-8")
+    assert read_run(target) == run
+
+
+def test_every_key_is_written_once_with_its_comment_and_no_comment_is_left_over() -> None:
+    table = {"name": "x", "data": {"documents": "d", "questions": "q"}, "models": [{"ref": "hf:a"}]}
+    run = RunFile.model_validate(table | {"general": {"items": "i", "text": "t"}})
+    values = run.model_dump()
+    names = {key for key in values if key not in HEADS}
+    for head in HEADS:
+        inner = values[head][0] if head == "models" else values[head]
+        names |= {f"{head}.{key}" for key in inner}
+    assert names == set(COMMENTS)
+    lines = render(run).splitlines()
+    for name in names:
+        key = name.rpartition(".")[2]
+        ending = f"# {COMMENTS[name]}"
+        found = [
+            line for line in lines if line.endswith(ending) and key == line.lstrip("# ").split()[0]
+        ]
+        assert len(found) == 1, name
+
+
+def test_existing_file_is_not_overwritten(home: Path, tmp_path: Path) -> None:
+    documents, questions = write_inputs(tmp_path / "in")
+    target = tmp_path / "grove.toml"
+    target.write_text("mine")
+    with pytest.raises(InputError) as caught:
+        scaffold(tmp_path, documents, questions, "grove")
+    assert str(target) in str(caught.value.value)
+    assert target.read_text() == "mine"
+
+
+def test_faulty_questions_are_named_and_nothing_is_written(home: Path, tmp_path: Path) -> None:
+    documents, questions = write_inputs(tmp_path / "in")
+    questions.write_text(questions.read_text() + "{not json\n")
+    with pytest.raises(InputError, match="line 241"):
+        scaffold(tmp_path / "new", documents, questions)
+    assert not (tmp_path / "new").exists()
+
+
+def test_too_few_questions_to_decide_are_refused(home: Path, tmp_path: Path) -> None:
+    documents, questions = write_inputs(tmp_path / "in")
+    questions.write_text("\n".join(questions.read_text().splitlines()[:40]))
+    with pytest.raises(InputError, match="split"):
+        scaffold(tmp_path / "new", documents, questions)
+
+
+def test_documents_are_shared_only_where_the_given_splits_share_them(
+    home: Path, tmp_path: Path
+) -> None:
+    documents, questions = write_inputs(tmp_path / "in", ("train", "dev", "test"))
+    written = scaffold(tmp_path, documents, questions, "shared")
+    assert written.share_documents
+    assert read_run(Path(written.path)).data.share_documents
+    documents, questions = write_inputs(tmp_path / "own")
+    assert not scaffold(tmp_path, documents, questions, "own").share_documents
+
+
+@pytest.mark.parametrize("name", ["../up", "a b", "", "x" * 65])
+def test_name_that_no_run_may_have_is_refused(home: Path, tmp_path: Path, name: str) -> None:
+    documents, questions = write_inputs(tmp_path / "in")
+    if name == "":
+        assert Path(scaffold(tmp_path / "x", documents, questions, name).path).name == "x.toml"
+        return
+    with pytest.raises(InputError, match="name"):
+        scaffold(tmp_path / "x", documents, questions, name)
+    assert not (tmp_path / "x").exists()
