@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from flows.steps import Stages, step
-from tasks import collect, evaluate, forgetting, index, publish, tuning
+from tasks import collect, evaluate, forgetting, index, pace, publish, tuning
 from tasks.artifacts import (
     Corpus,
     ExampleSet,
@@ -84,6 +84,7 @@ def adapt(
 
     corpus, examples, general = collect_data(stages, run, Path(runfile).parent)
     plan = make_plan(run, corpus, examples)
+    print(pace.sentence(pace.estimate_seconds(run, examples, plan.models, pace.matmul_rate())))
     built = stages("build index", build_index, corpus=corpus, spec=run.index, name=run.name)
     retrieval = Retrieval(index=built, k=run.index.k, mode=run.index.mode, alpha=run.index.alpha)
     inputs = Inputs(run, examples, general, retrieval)

@@ -108,8 +108,10 @@ def _row(card: Scorecard, winner: str) -> tuple[str, str, str, str, str]:
 
 
 def _print_advised(console: Console, verdict: Verdict) -> None:
-    why = "; ".join(verdict.reasons) or verdict.rule.text
-    console.print(f"\n{verdict.model}: {verdict.path}, advised, not measured: {why}")
+    console.print(Text(f"\n{verdict.model}: advised, not measured", style="bold"))
+    console.print(f"Advice: {verdict.path}.")
+    for reason in verdict.reasons:
+        console.print(f"  - {reason.removeprefix('advised, not measured: ')}")
 
 
 def span(score: Interval) -> str:

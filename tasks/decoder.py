@@ -2,6 +2,7 @@
 
 import shutil
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -222,7 +223,9 @@ def _repeated(cache: Any, times: int, config: Any) -> Any:
 def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
     """Load a decoder in the dtype that is here, with a LoRA adapter if there is one."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # progress is told by `tasks.progress`
     device, dtype = device_and_dtype()
     folder = safetensors_folder(ref)
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -136,12 +136,13 @@ def _train(
     meter: Meter,
 ) -> _Run:
     import torch
-    from datasets import Dataset
+    from datasets import Dataset, disable_progress_bars
     from peft import LoraConfig
-    from transformers import EarlyStoppingCallback
+    from transformers import EarlyStoppingCallback, PrinterCallback
 
     from tasks.trainer import AnswerTrainer, Reporting
 
+    disable_progress_bars()
     notes: list[str] = []
     batch, accumulation = min(spec.batch_size, len(rows)), 1
     data = Dataset.from_list(rows), Dataset.from_list(checks)
@@ -161,6 +162,7 @@ def _train(
             peft_config=lora,
             callbacks=[EarlyStoppingCallback(early_stopping_patience=1), Reporting(name)],
         )
+        trainer.remove_callback(PrinterCallback)
         try:
             trainer.train()
             break

@@ -47,10 +47,11 @@ def grounded(
 ) -> tuple[tuple[Question, tuple[Passage, ...]], ...]:
     """Each question with k passages from the real index, as retrieval-aware fine-tuning wants.
 
-    A source that retrieval missed takes the last place, so that there is something to read; for
-    a share of the questions the source is left out, so that the model learns that context can
-    fail it (RAFT, arXiv:2403.10131, does the same). Questions without an answer keep what was
-    found.
+    A source that retrieval missed takes the last place, so that there is something to read. For a
+    share of the questions the source is left out and refusal is the answer to learn, so that the
+    model reads what it is given and does not guess. (RAFT, arXiv:2403.10131, leaves sources out
+    too, but keeps the answers, which teaches to recall them.) Questions without an answer keep
+    what was found.
     """
     searcher = open_index(retrieval.index)
     k, mode, alpha = retrieval.k, retrieval.mode, retrieval.alpha
@@ -65,6 +66,7 @@ def grounded(
             chosen = passages[:k]
         elif question.id in left_out:
             chosen = tuple(p for p in passages if p.document != source)[:k]
+            question = question.model_copy(update={"answerable": False, "answers": ()})
         elif any(passage.document == source for passage in passages[:k]):
             chosen = passages[:k]
         else:

@@ -24,7 +24,7 @@ from tasks.references import weights_folder
 from tasks.run import IndexSpec
 from tasks.services import services
 
-SPEC = IndexSpec()
+SPEC = IndexSpec(chunk_tokens=96)
 SOURCE = Path(__file__).parents[2] / "examples" / "harbour" / "documents"
 COPIES = 3
 REPETITIONS = 3

@@ -93,20 +93,25 @@ def adapt(
 def flow(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
     """Puts a function in the place of the flow."""
 
-    def put(run_adapt: Callable[..., Any]) -> None:
+    def put(stand_in: Callable[..., Any]) -> None:
         module = types.ModuleType("flows.adapt")
-        module.run_adapt = run_adapt  # type: ignore[attr-defined]
+        module.adapt = stand_in  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "flows.adapt", module)
 
     return put
 
 
-def result(output: Path) -> Any:
-    return types.SimpleNamespace(outcome=OUTCOME, scorecards=CARDS, output=output)
+def finished(output: str) -> Outcome:
+    """What the flow leaves behind: its scorecards in the output folder, and the outcome."""
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    cards = [card.model_dump(mode="json") for card in CARDS]
+    (folder / "scorecards.json").write_text(json.dumps({"scorecards": cards}))
+    return OUTCOME
 
 
 def test_run_prints_scores_verdict_files_and_next_commands(adapt, flow, runfile, tmp_path) -> None:
-    flow(lambda runfile, output, overrides: result(output))
+    flow(lambda runfile, output, *chosen: finished(output))
     code, out, _ = adapt("run", str(runfile), "--output", str(tmp_path / "o"))
     assert code == 0
     assert out.index("path prompt  f1 0.250") < out.index("path rag  f1 0.550")
@@ -114,7 +119,7 @@ def test_run_prints_scores_verdict_files_and_next_commands(adapt, flow, runfile,
     assert "Verdict: rag, ahead of prompt by 0.300 (at least 0.210)." in out
     assert "On 124 unseen questions: f1 0.600" in out
     assert "flip when: min_gain is above 0.21" in out
-    assert "gpt-4: rag, advised, not measured: no key" in out
+    assert "gpt-4: advised, not measured\nAdvice: rag.\n  - no key" in out
     assert str(tmp_path / "o") in out
     assert 'ask grove "your question"' in out
     assert "mlflow ui --backend-store-uri sqlite:///" in out
@@ -123,12 +128,12 @@ def test_run_prints_scores_verdict_files_and_next_commands(adapt, flow, runfile,
 def test_run_with_json_prints_one_document_whatever_the_work_prints(
     adapt, flow, runfile, tmp_path
 ) -> None:
-    def noisy(runfile: Path, output: Path | None, overrides: dict[str, Any]) -> Any:
+    def noisy(runfile: str, output: str, *chosen: Any) -> Any:
         print("noise from a library")
-        return result(tmp_path / "o")
+        return finished(output)
 
     flow(noisy)
-    code, out, err = adapt("run", str(runfile), "--json")
+    code, out, err = adapt("run", str(runfile), "--json", "--output", str(tmp_path / "o"))
     document = json.loads(out, parse_constant=pytest.fail)
     assert code == 0
     assert document["output"] == str(tmp_path / "o")
@@ -137,18 +142,16 @@ def test_run_with_json_prints_one_document_whatever_the_work_prints(
     assert "noise from a library" in err
 
 
-def test_options_reach_the_flow_and_keep_what_the_file_says_of_a_model(
-    adapt, flow, runfile, tmp_path
-) -> None:
+def test_options_reach_the_flow(adapt, flow, runfile, tmp_path) -> None:
     seen: list[Any] = []
-    flow(lambda *given: seen.append(given) or result(tmp_path))
-    options = "--model hf:a/b --model hf:c/d --path prompt --path rag --min-gain 0.05"
+    flow(lambda *given: seen.append(given) or finished(given[1]))
+    options = f"--output {tmp_path / 'o'} --model hf:a/b --path prompt --path rag --min-gain 0.05"
     assert adapt("run", str(runfile), *options.split())[0] == 0
-    models = [{"ref": "hf:a/b", "params": 3e9}, {"ref": "hf:c/d"}]
-    decision = {"paths": ["prompt", "rag"], "min_gain": 0.05}
-    assert seen == [(runfile, None, {"models": models, "decision": decision})]
-    assert adapt("run", str(runfile))[0] == 0
-    assert seen[1] == (runfile, None, {})
+    assert seen == [
+        (str(runfile), str(tmp_path / "o"), ["hf:a/b"], ["prompt", "rag"], 0.05),
+    ]
+    assert adapt("run", str(runfile), "--output", str(tmp_path / "p"))[0] == 0
+    assert seen[1] == (str(runfile), str(tmp_path / "p"), None, None, None)
 
 
 @pytest.mark.parametrize("options", [["--path", "rags"], ["--min-gain", "2"]])

