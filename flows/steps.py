@@ -135,6 +135,7 @@ def _lost(step: Task[..., Any], inputs: dict[str, Any]) -> bool:
     if not isinstance(policy, ByContent):
         return False
     bound = inspect.signature(step.fn).bind(**inputs)
+    bound.apply_defaults()  # as Prefect does before it asks for the key
     store = get_result_store()
     key = policy.key(dict(bound.arguments))
     if not store.exists(key):

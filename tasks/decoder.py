@@ -59,6 +59,8 @@ class Decoder:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of texts that already hold their special tokens."""
+        if not texts:  # which a tokenizer refuses
+            return []
         ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         return ids
 
@@ -226,6 +228,8 @@ def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # progress is told by `tasks.progress`
+    # peft and TRL ask for the attribute by its old name.
+    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
     device, dtype = device_and_dtype()
     folder = safetensors_folder(ref)
     tokenizer = AutoTokenizer.from_pretrained(folder)

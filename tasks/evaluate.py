@@ -58,6 +58,8 @@ def choose_prompt(
         _, asked = hold_out(train, validation, seed)
     else:
         asked = sample(rest, spec.prompt_sample, seed)
+    if not asked:  # there are so few that all of them are shown
+        return candidates(path, spec, ())[0]
     found = retrieve(retrieval, asked) if retrieval else None
     decoder = load_decoder(model.ref, adapter)
     best: tuple[float, Prompt] | None = None

@@ -62,7 +62,7 @@ def grounded(
     rows = []
     for question, passages in zip(questions, found, strict=True):
         source = question.document
-        if source is None:
+        if source is None or not question.answerable:
             chosen = passages[:k]
         elif question.id in left_out:
             chosen = tuple(p for p in passages if p.document != source)[:k]

@@ -176,7 +176,7 @@ def record(home: Path, tmp_path: Path, run_file: RunFile, make_card: MakeCard) -
         examples=ExampleSet(questions=put_rows(questions),
                             counts=(SplitCount(split="dev", kind="trained", count=20),)),
         plan=Plan(models=(Planned(model=MODEL, paths=("prompt", "finetune+rag"), vetoes=(),
-                                  reason=None, answer_gib=1.0, train_gib=2.0),)),
+                                  reason=None, answer_gib=1.0, train_gib=2.0),), memory_gib=8.0),
         trainings=(training(adapter),),
         general=(GeneralOf(model=MODEL.name, path="prompt", score=general),),
         outcome=Outcome(
