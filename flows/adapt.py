@@ -17,9 +17,7 @@ from tasks.artifacts import (
     ExampleSet,
     General,
     GeneralScore,
-    Outcome,
     PathName,
-    Planned,
     Retrieval,
     Scorecard,
     Split,
@@ -30,6 +28,7 @@ from tasks.core.decide import Verdict
 from tasks.decision import decide_on, verdict_on
 from tasks.ledger import read_test
 from tasks.machine import PROCESS
+from tasks.outcome import Outcome, Planned
 from tasks.plan import advise, make_plan
 from tasks.prompts import is_tuned, reads_passages, training_prompt
 from tasks.record import GeneralOf, RunRecord
@@ -44,6 +43,9 @@ train = step(tuning.train_path, "fine-tune", tensors=True)
 choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
 answer = step(evaluate.answer_split, "answer", tensors=True)
 check_general = step(forgetting.general_score, "general knowledge", tensors=True)
+decide = step(decide_on, "decide", cached=False)
+register = step(publish.register_best, "register", cached=False)
+log = step(publish.publish, "report and log", cached=False)
 
 
 class Inputs(NamedTuple):
@@ -75,7 +77,13 @@ def adapt(
 ) -> Outcome:
     """Measure which path is best for each base model, and register the winner.
 
-    `models`, `paths`, `min_gain` and `memory_gib` are laid over the run file.
+    Args:
+        runfile: The run file (TOML), as seen from where the run is executed.
+        output: Folder for verdict.json, scorecards.json and report.md; by default a new one.
+        models: Only these base models, by reference; by default those of the run file.
+        paths: Only these paths; by default those of the run file.
+        min_gain: By how much a costlier path must be better, in the primary metric's unit.
+        memory_gib: Memory that a model may use, GiB; by default what is there.
     """
     run = read_run(Path(runfile), Overrides(models, paths, min_gain, memory_gib))
     folder = publish.output_folder(run.name, Path(output) if output else None)
@@ -93,7 +101,10 @@ def adapt(
     verdicts = tuple(by_model.get(p.model.ref) or advise(run, p) for p in plan.models)
 
     scorecards = tuple(card for one in measured for card in one.scorecards)
-    champion = publish.register_best(run, corpus, examples, verdicts, scorecards)
+    champion = stages(
+        "register", register, run=run, corpus=corpus, examples=examples, verdicts=verdicts,
+        scorecards=scorecards,
+    )  # fmt: skip
     record = RunRecord(
         run=run,
         run_id=PROCESS,
@@ -107,7 +118,7 @@ def adapt(
         output=str(folder),
         stages=tuple(stages.done),
     )
-    report = publish.publish(record)
+    report = stages("report and log", log, record=record)
     create_markdown_artifact(report, key=f"verdict-{run.name.lower().replace('_', '-')}")
     return record.outcome
 
@@ -158,7 +169,9 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
                 batch_size=run.answering.batch_size,
             )  # fmt: skip
         cards[path] = score(stages, inputs, systems[path], "dev", general, trainings.get(path))
-    decision, vetoes = decide_on(run, planned, tuple(cards.values()))
+    decision, vetoes = stages(
+        f"decide: {model.name}", decide, run=run, planned=planned, cards=tuple(cards.values())
+    )
     test, times_read = None, 0
     if decision.path in systems:
         winner: PathName = next(path for path in systems if path == decision.path)

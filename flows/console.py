@@ -16,11 +16,12 @@ from tasks.core.errors import InputError
 from tasks.services import services
 
 if TYPE_CHECKING:
-    from tasks.artifacts import Outcome, Scorecard
+    from tasks.artifacts import Scorecard
     from tasks.ask import Reply
     from tasks.core.decide import Verdict
     from tasks.core.stats import Interval
     from tasks.doctor import Check
+    from tasks.outcome import Outcome
     from tasks.scaffold import Written
 
 PATHS = ("prompt", "rag", "finetune", "finetune+rag")

@@ -6,9 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from tasks.core import digest
-from tasks.core.decide import Verdict
 from tasks.core.stats import Interval
-from tasks.core.veto import Veto
 
 SCHEMA_VERSION = 1
 
@@ -332,44 +330,3 @@ class Scorecard(Value):
     cost: dict[str, Any]
     prompt: str
     system: System
-
-
-class Planned(Value):
-    """What will be done about one base model.
-
-    `paths` will be measured, in order; if there are none, `reason` says what stopped it. Memory
-    is estimated, in GiB, None where the size is unknown.
-    """
-
-    model: ModelRef
-    paths: tuple[PathName, ...]
-    vetoes: tuple[Veto, ...]
-    reason: str | None
-    answer_gib: float | None
-    train_gib: float | None
-
-
-class Plan(Value):
-    """What will be tried, what will not, and the number behind each."""
-
-    schema_version: int = SCHEMA_VERSION
-    memory_gib: float
-    models: tuple[Planned, ...]
-
-
-class Champion(Value):
-    """The registered winner; version and alias are None if nothing was registered."""
-
-    model: str
-    path: PathName
-    name: str
-    version: str | None
-    alias: str | None
-
-
-class Outcome(Value):
-    """`verdict.json`: one verdict for each base model, and the champion among the winners."""
-
-    schema_version: int = SCHEMA_VERSION
-    champion: Champion | None
-    verdicts: tuple[Verdict, ...]

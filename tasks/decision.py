@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from tasks.artifacts import Answer, Blob, Planned, Scorecard
+from tasks.artifacts import Answer, Blob, Scorecard
 from tasks.core.decide import Decision, Measured, TestScore, Verdict, decide, measured_verdict
 from tasks.core.veto import Veto, measured_vetoes
+from tasks.outcome import Planned
 from tasks.plan import rule_and_evidence, settings
 from tasks.run import RunFile
 from tasks.store import get_rows

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterable
 
-from tasks.artifacts import ExampleSet, PathName, Planned
+from tasks.artifacts import ExampleSet, PathName
 from tasks.machine import device_and_dtype, dtype_name
+from tasks.outcome import Planned
 from tasks.prompts import UNTUNED, is_tuned, reads_passages
 from tasks.run import RunFile
 

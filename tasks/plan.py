@@ -1,6 +1,6 @@
 """What will be measured of each base model, what will not, and the number behind it."""
 
-from tasks.artifacts import Corpus, ExampleSet, ModelRef, Plan, Planned
+from tasks.artifacts import Corpus, ExampleSet, ModelRef
 from tasks.core.claims import Settings
 from tasks.core.decide import Verdict, advised_verdict
 from tasks.core.estimate import answer_gib, train_gib
@@ -8,6 +8,7 @@ from tasks.core.evidence import Evidence, evidence_for
 from tasks.core.rule import RuleAdvice, size_rule
 from tasks.core.veto import Veto, fact_vetoes
 from tasks.machine import memory_gib
+from tasks.outcome import Plan, Planned
 from tasks.references import resolve, weights_digest, weights_here
 from tasks.run import RunFile
 

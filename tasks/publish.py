@@ -6,10 +6,17 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.artifacts import Answer, Champion, Corpus, ExampleSet, Scorecard, System
+from tasks.artifacts import (
+    Answer,
+    Corpus,
+    ExampleSet,
+    Scorecard,
+    System,
+)
 from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.machine import PROCESS
+from tasks.outcome import Champion
 from tasks.record import RunRecord
 from tasks.run import RunFile
 from tasks.services import services

@@ -6,13 +6,12 @@ from tasks.artifacts import (
     Corpus,
     ExampleSet,
     GeneralScore,
-    Outcome,
     PathName,
-    Plan,
     Scorecard,
     Training,
     Value,
-)  # fmt: skip
+)
+from tasks.outcome import Outcome, Plan
 from tasks.run import RunFile
 from tasks.store import get_rows
 

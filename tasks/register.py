@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from tasks.artifacts import Answer, Blob, Champion, Scorecard, System, Value
+from tasks.artifacts import (
+    Answer,
+    Blob,
+    Scorecard,
+    System,
+    Value,
+)
 from tasks.core.decide import Verdict
 from tasks.core.stats import Interval, lower_bound, paired_gain
+from tasks.outcome import Champion
 from tasks.record import answers_of
 from tasks.run import RunFile
 from tasks.store import local_folder, scratch

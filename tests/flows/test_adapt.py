@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tasks.artifacts import Outcome, Scorecard
+from tasks.artifacts import Scorecard
 from tasks.ledger import read_test
+from tasks.outcome import Outcome
 from tasks.services import services
 from tests.cut import write_cut
 

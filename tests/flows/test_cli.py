@@ -12,13 +12,20 @@ from rich.console import Console
 
 from flows import cli, console, terminal
 from tasks import ask, doctor
-from tasks.artifacts import Champion, ModelRef, Outcome, Passage, Prompt, Scorecard, System
+from tasks.artifacts import (
+    ModelRef,
+    Passage,
+    Prompt,
+    Scorecard,
+    System,
+)
 from tasks.ask import Reply
 from tasks.core.decide import FlipWhen, Margin, TestScore, Verdict
 from tasks.core.errors import InputError
 from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice
 from tasks.core.stats import Interval
+from tasks.outcome import Champion, Outcome
 from tasks.progress import progress
 
 ADAPT = [sys.executable, "-m", "flows.cli"]

@@ -9,7 +9,6 @@ from tasks.artifacts import (
     Adapter,
     Answer,
     Blob,
-    Champion,
     Corpus,
     Cost,
     Document,
@@ -19,10 +18,7 @@ from tasks.artifacts import (
     Index,
     LossPoint,
     ModelRef,
-    Outcome,
     Passage,
-    Plan,
-    Planned,
     Prompt,
     Question,
     Retrieval,
@@ -31,13 +27,14 @@ from tasks.artifacts import (
     SplitCount,
     System,
     Training,
-)  # fmt: skip
+)
 from tasks.core.decide import Measured, Settings, Verdict, advised_verdict, decide, measured_verdict
 from tasks.core.decide import TestScore as Score  # a name that pytest does not collect
 from tasks.core.evidence import Evidence
 from tasks.core.rule import size_rule
 from tasks.core.stats import Interval, mean_interval
 from tasks.core.veto import Veto
+from tasks.outcome import Champion, Outcome, Plan, Planned
 from tasks.record import GeneralOf, RunRecord, Stage
 from tasks.run import RunFile, parse_run
 from tasks.store import put_folder, put_rows, scratch

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts import Planned, Prompt, Scorecard, System
+from tasks.artifacts import Prompt, Scorecard, System
 from tasks.core.stats import Interval
 from tasks.decision import decide_on, measured, verdict_on
+from tasks.outcome import Planned
 from tasks.record import RunRecord
 from tasks.run import RunFile
 

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts import Corpus, ExampleSet, Plan, Planned, SplitCount
+from tasks.artifacts import Corpus, ExampleSet, SplitCount
 from tasks.core.errors import InputError
 from tasks.core.veto import Veto
+from tasks.outcome import Plan, Planned
 from tasks.plan import advise, make_plan, settings
 from tasks.run import RunFile, parse_run
 from tasks.services import services

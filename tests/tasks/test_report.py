@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import Outcome, Scorecard
+from tasks.artifacts import Scorecard
 from tasks.core.stats import Interval
+from tasks.outcome import Outcome
 from tasks.plot import plot_quality_cost
 from tasks.record import RunRecord
 from tasks.report import render_report, verdict_sentence, write_outputs

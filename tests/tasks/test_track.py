@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts import Outcome
 from tasks.core.errors import InputError
+from tasks.outcome import Outcome
 from tasks.record import RunRecord
 from tasks.report import write_outputs
 from tasks.services import services
