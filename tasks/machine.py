@@ -1,5 +1,6 @@
 """What this machine is and what work on it takes: device, dtype, memory, seconds, energy."""
 
+import logging
 import platform
 import time
 import uuid
@@ -87,6 +88,7 @@ class Meter:
 def _tracker() -> Any:
     from codecarbon import OfflineEmissionsTracker
 
+    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it speaks before it is configured
     # The country only turns energy into emissions, and only the energy is kept.
     return OfflineEmissionsTracker(
         country_iso_code="DEU", save_to_file=False, log_level="critical", allow_multiple_runs=True

@@ -11,8 +11,8 @@ from tasks.run import RunFile
 
 # Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:
 # the rest goes to attention, norms, the cache and the adapter.
-ANSWERING_SHARE = 0.5
-TRAINING_SHARE = 0.5
+ANSWERING_SHARE = 0.35
+TRAINING_SHARE = 0.4
 TOKENS_AROUND = 60  # of a question, its instruction, template and answer
 TOKENS_GENERAL = 12_000  # of the general questions' choices and texts that an example run has
 START_SECONDS = 45  # Prefect, imports, conversion of weights, MLflow

@@ -55,16 +55,16 @@ class TrainingSpec(Value):
     """How adapters are trained; `replay` is general examples for each one of the task's.
 
     The defaults come from `examples/harbour` on SmolLM2-135M: a rate of 1e-3 without replay took
-    general questions from 16 of 20 to 9; 8e-4 with a quarter of replay keeps them.
+    general questions from 16 of 20 to 9; 8e-4 with a fifth of replay keeps them.
     """
 
     rank: int = Field(16, ge=1, le=512)
     learning_rate: float = Field(8e-4, gt=0, lt=1)
-    epochs: float = Field(4, gt=0, le=100, description="For prompts without passages.")
+    epochs: float = Field(3, gt=0, le=100, description="For prompts without passages.")
     epochs_with_passages: float = Field(2, gt=0, le=100)
     batch_size: int = Field(8, ge=1, le=1024)
     max_tokens: int = Field(640, ge=32, le=131072)
-    replay: float = Field(0.25, ge=0, le=10)
+    replay: float = Field(0.2, ge=0, le=10)
     validation: float = Field(0.1, gt=0, lt=0.5)
     without_source: float = Field(0.15, ge=0, lt=1, description="Prompts whose source is left out.")
 
@@ -75,7 +75,7 @@ class AnsweringSpec(Value):
     max_new_tokens: int = Field(24, ge=1, le=4096)
     batch_size: int = Field(32, ge=1, le=4096)
     demonstrations: int = Field(4, ge=0, le=64)
-    prompt_sample: int = Field(20, ge=1, description="Training questions that choose the prompt.")
+    prompt_sample: int = Field(16, ge=1, description="Training questions that choose the prompt.")
 
 
 class DecisionSpec(Value):

@@ -1,0 +1,50 @@
+from tasks.artifacts import Blob, ExampleSet, ModelRef, SplitCount
+from tasks.outcome import Planned
+from tasks.pace import estimate_seconds, matmul_rate, sentence
+from tasks.run import RunFile, parse_run
+
+PATHS = ("prompt", "rag", "finetune", "finetune+rag")
+
+
+def run_file(**training: float) -> RunFile:
+    return parse_run(
+        {
+            "name": "grove",
+            "data": {"documents": "d", "questions": "q.jsonl"},
+            "models": [{"ref": "path:/m"}],
+            "training": training,
+        }
+    )
+
+
+def estimate(run: RunFile, params: float = 1e8, dev: int = 100) -> dict[str, float]:
+    model = ModelRef(ref="path:/m", name="m", size_class="small", params=params)
+    planned = Planned(
+        model=model, paths=PATHS, vetoes=(), reason=None, answer_gib=None, train_gib=None
+    )
+    counts = (
+        SplitCount(split="train", kind="all", count=100),
+        SplitCount(split="dev", kind="all", count=dev),
+    )
+    examples = ExampleSet(questions=Blob(uri="u", sha="s", bytes=1), counts=counts)
+    return dict(estimate_seconds(run, examples, [planned], rate=1e11))
+
+
+def test_passages_training_and_size_each_cost_time() -> None:
+    seconds = estimate(run_file())
+    assert seconds["prompt"] < seconds["finetune"] < seconds["finetune+rag"]
+    assert seconds["rag"] < seconds["finetune+rag"]
+    assert estimate(run_file(), params=2e8)["rag"] == 2 * seconds["rag"]
+    assert estimate(run_file(), dev=200)["rag"] > seconds["rag"]
+    assert estimate(run_file(epochs=6))["finetune"] > seconds["finetune"]
+    assert estimate(run_file(epochs=6))["finetune+rag"] == seconds["finetune+rag"]
+
+
+def test_a_long_run_is_offered_smaller_and_a_short_one_is_not() -> None:
+    assert "--path prompt --path rag" in sentence({"rag": 60.0, "finetune+rag": 3000.0})
+    assert "Smaller" not in sentence({"rag": 20.0, "finetune+rag": 100.0})
+    assert sentence({"rag": 75.0}).startswith("About 2 min on this machine")
+
+
+def test_matrix_products_have_a_plausible_rate() -> None:
+    assert matmul_rate(0.05) > 1e8
