@@ -136,7 +136,8 @@ def _lost(step: Task[..., Any], inputs: dict[str, Any]) -> bool:
         return False
     bound = inspect.signature(step.fn).bind(**inputs)
     bound.apply_defaults()  # as Prefect does before it asks for the key
-    store = get_result_store()
+    # A flow's own store looks for keys in a place of its own, where there are none.
+    store = get_result_store().model_copy(update={"metadata_storage": None})
     key = policy.key(dict(bound.arguments))
     if not store.exists(key):
         return False

@@ -199,8 +199,9 @@ def logits_at(model: Any, tokens: Any, mask: Any, places: Any) -> Any:
     of a prompt need none.
     """
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    hidden = inner.model(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
-    return inner.lm_head(hidden[places[:, 0], places[:, 1]])
+    body, head = inner.base_model, inner.get_output_embeddings()
+    hidden = body(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
+    return head(hidden[places[:, 0], places[:, 1]])
 
 
 def _shared_prefix(ids: Sequence[list[int]]) -> int:

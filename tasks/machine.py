@@ -91,7 +91,7 @@ def _tracker() -> Any:
     logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it speaks before it is configured
     # The country only turns energy into emissions, and only the energy is kept.
     return OfflineEmissionsTracker(
-        country_iso_code="DEU", save_to_file=False, log_level="critical", allow_multiple_runs=True
+        country_iso_code="DEU", output_methods=[], log_level="critical", allow_multiple_runs=True
     )
 
 

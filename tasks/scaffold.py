@@ -69,7 +69,7 @@ COMMENTS = {
     "decision.order": "from the simplest path to the costliest",
     "decision.paths": "paths to try",
     "limits.memory_gib": "memory that models may use; left out: what the machine has",
-    "limits.seconds_per_question": "slowest answer allowed",
+    "limits.seconds_per_question": "mean seconds an answer may take",
     "limits.train_seconds": "longest training allowed",
     "limits.max_forgetting": "largest drop in general accuracy allowed (0 to 1)",
     "limits.min_examples": "training examples below which nothing is tuned",

@@ -32,13 +32,14 @@ ref = "openai:gpt-4"
 
 [index]
 k = 2
+chunk_tokens = 40
 
 [training]
 epochs = 2
 epochs_with_passages = 1
 
 [answering]
-max_new_tokens = 12
+max_new_tokens = 8
 demonstrations = 2
 prompt_sample = 6
 

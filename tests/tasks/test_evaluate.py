@@ -190,7 +190,7 @@ def test_every_answer_is_scored_with_what_it_was_shown() -> None:
     asked = [question(0, "dev"), question(1, "dev"), lost(2, "dev")]
     found = ((passage("x"), passage("dev-0")), (passage("x"), passage("y")), (passage("x"),))
     rows = generate_answers(echo, BARE, asked, found)  # type: ignore[arg-type]
-    assert [row.answer for row in rows] == ["dark red", "red", "I don't know."]
+    assert [row.answer for row in rows] == ["dark red", "red", "I don't know"]
     assert [row.scores["exact_match"] for row in rows] == [0, 1, 1]
     assert [row.scores["contains"] for row in rows] == [1, 1, 1]
     assert rows[0].scores["f1"] == pytest.approx(2 / 3)
