@@ -47,7 +47,7 @@ demo: $(STAMP) ## run the example: four paths built, measured, decided, register
 	HF_HUB_OFFLINE=1 $(BIN)/adapt run examples/harbour/harbour.toml
 	@echo
 	@echo 'A question to begin with:'
-	@echo '  $(BIN)/adapt ask harbour "Which bird appears on the flag of the harbour?"'
+	@echo '  $(BIN)/adapt ask harbour "Who discovered a comet from the observatory in 1868?"'
 
 test: $(STAMP) ## all tests that need neither a server nor a browser (at most 15 minutes)
 	$(BIN)/pytest -m "not servers"

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 DEFAULTS = {
     "DO_NOT_TRACK": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    # Failures are told once, by `main`; the run's page in Prefect has the whole log.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "TOKENIZERS_PARALLELISM": "false",
 }
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT

@@ -176,6 +176,8 @@ def _train(
             torch.cuda.empty_cache()
     meter.tokens = int(sum(len(row["input_ids"]) for row in rows) * trainer.state.epoch)
     adapter = folder / "adapter"
+    lora = trainer.model.peft_config["default"]
+    lora.target_modules = sorted(lora.target_modules)  # a set is written in another order each time
     trainer.model.save_pretrained(adapter, safe_serialization=True)
     (adapter / "README.md").unlink(missing_ok=True)  # a card with placeholders and local paths
     return _Run(adapter, trainer, tuple(notes))
