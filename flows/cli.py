@@ -71,7 +71,7 @@ def run(
 ) -> None:
     """Build the paths, measure them on the same questions, decide, register the winner."""
     from flows.console import err, print_outcome
-    from flows.terminal import reporting
+    from flows.terminal import interruptible, reporting
     from tasks.publish import output_folder, read_scorecards
     from tasks.run import Overrides, read_run
 
@@ -79,15 +79,10 @@ def run(
     chosen = Overrides(model, paths, min_gain)
     spec = read_run(runfile, chosen)  # a faulty option shows before anything is started
     folder = output_folder(spec.name, output)
-    try:
-        with redirect_stdout(sys.stderr), reporting(err()):
-            from flows.adapt import adapt
+    with interruptible(INTERRUPTED), redirect_stdout(sys.stderr), reporting(err()):
+        from flows.adapt import adapt
 
-            outcome = adapt(str(runfile), str(folder), model, paths, min_gain)
-    except KeyboardInterrupt:
-        message = "Interrupted. The same command goes on from the last finished stage."
-        print(message, file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+        outcome = adapt(str(runfile), str(folder), model, paths, min_gain)
     print_outcome(outcome, read_scorecards(folder), folder, as_json)
 
 

@@ -1,8 +1,13 @@
 """Progress with the time left: bars on a terminal, now and then a line in a log."""
 
+import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +22,7 @@ from rich.progress import (
 from tasks.progress import Reporter, reporter
 
 LOG_EVERY = 5.0  # seconds between two progress lines in a log
+GRACE = 5.0  # seconds from Ctrl-C to the end of the process
 
 
 @contextmanager
@@ -30,6 +36,40 @@ def reporting(console: Console) -> Iterator[None]:
         reporter.reset(token)
         if isinstance(report, Bars):
             report.close()
+
+
+@contextmanager
+def interruptible(code: int) -> Iterator[None]:
+    """Ctrl-C in the block says how to go on and ends the process with this code, soon.
+
+    Ctrl-C ends Prefect's embedded server as well, and Prefect would wait for that one without
+    end: to tell it of the interrupt, and again at exit.
+    """
+    first = threading.Lock()
+
+    def tell() -> None:
+        if first.acquire(blocking=False):
+            message = "Interrupted. The same command goes on from the last finished stage."
+            print(message, file=sys.stderr, flush=True)
+
+    def give_up() -> None:
+        tell()
+        os._exit(code)
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        timer = threading.Timer(GRACE, give_up)
+        timer.daemon = True
+        timer.start()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell()
+        sys.exit(code)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def terminal_reporter(console: Console) -> Reporter:

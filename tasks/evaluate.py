@@ -115,7 +115,7 @@ def scorecard(
     rows = get_rows(answers.blob, Answer)
     metrics = _metrics(rows)
     samples = answers.cost.samples
-    if samples:
+    if len(samples) > 1:  # one batch alone says nothing of how much they vary
         batches = [str(i) for i in range(len(samples))]
         metrics["seconds_per_question"] = mean_interval(samples, batches, bounds=(0, math.inf))
     if general is not None:

@@ -108,8 +108,13 @@ def verdicts(outcome: Outcome) -> dict[str, Any]:
 # What the run left behind
 
 
+def strict(path: Path) -> Any:
+    """JSON as any reader knows it: Python's own Infinity and NaN are refused."""
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+
+
 def test_verdict_json_has_the_fields_that_scripts_rely_on(trained: Trained) -> None:
-    written = json.loads((trained.output / "verdict.json").read_text())
+    written = strict(trained.output / "verdict.json")
     assert written["schema_version"] == 1
     assert set(written) == {"schema_version", "champion", "verdicts"}
     assert set(written["champion"]) == {"model", "path", "name", "version", "alias"}
@@ -123,7 +128,7 @@ def test_verdict_json_has_the_fields_that_scripts_rely_on(trained: Trained) -> N
 
 
 def test_scorecards_json_has_the_fields_that_scripts_rely_on(trained: Trained) -> None:
-    written = json.loads((trained.output / "scorecards.json").read_text())
+    written = strict(trained.output / "scorecards.json")
     assert (set(written), written["schema_version"]) == ({"schema_version", "scorecards"}, 1)
     for card in written["scorecards"]:
         assert set(card) >= {

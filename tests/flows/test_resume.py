@@ -194,7 +194,10 @@ def test_ctrl_c_ends_within_ten_seconds_with_exit_130_and_one_line(runfile, plac
     half_way(process, "training finetune")
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=30)
+    try:
+        _, told = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert time.monotonic() - began < 10
     assert process.returncode == 130, told
     assert told.splitlines()[-1].startswith("Interrupted. The same command goes on")

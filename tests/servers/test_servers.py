@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 
@@ -103,6 +105,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     prefect, mlflow = (f"http://127.0.0.1:{port}" for port in ports)
     environment = {key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"}
     environment |= {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",  # `mlflow models serve` calls uvicorn
         "ADAPT_HOME": str(folder / "home"),
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": f"{prefect}/api",
@@ -151,7 +154,7 @@ def look(browser: Any, tmp_path: Path) -> Iterator[Callable[..., str]]:
     chosen = os.environ.get("ADAPT_SCREENSHOTS")
     folder = Path(chosen) if chosen else tmp_path
     folder.mkdir(parents=True, exist_ok=True)
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page = browser.new_page(viewport={"width": 1800, "height": 1200})
 
     def show(url: str, name: str, *texts: str) -> str:
         page.goto(url)
@@ -181,26 +184,38 @@ def test_the_prefect_run_page_shows_a_completed_run_and_its_stages(site: Site, l
 
 
 def test_the_prefect_artifact_shows_the_verdict_as_a_table(site: Site, look) -> None:
-    path = site.verdict["verdicts"][0]["path"]
-    shown = look(f"{site.prefect}/artifacts/key/verdict-cut", "prefect-artifact", ROW)
-    assert path in shown
-    assert "advised, not measured" in shown
+    (artifact,) = [
+        one for one in post(f"{site.prefect}/api/artifacts/filter", {})
+        if one["key"] == "verdict-cut"
+    ]  # fmt: skip
+    url = f"{site.prefect}/artifacts/artifact/{artifact['id']}"
+    shown = look(url, "prefect-artifact", "What was measured")
+    for verdict in site.verdict["verdicts"]:
+        assert verdict["model"] in shown
+    assert site.verdict["verdicts"][0]["path"] in shown
+    assert "size rule says" in shown
+    assert "| --- |" not in shown  # a table, and not its source
 
 
-def test_the_mlflow_experiment_lists_the_decision_and_each_path(site: Site, look) -> None:
+def test_the_mlflow_experiment_lists_the_decision_with_its_datasets(site: Site, look) -> None:
     found = experiment(site)
-    shown = look(f"{site.mlflow}/#/experiments/{found}/runs", "mlflow-experiment", f"{ROW} prompt")
-    assert f"{ROW} rag" in shown
+    shown = look(f"{site.mlflow}/#/experiments/{found}/runs", "mlflow-experiment", "matching runs")
+    assert re.search(r"3\s+matching runs", shown)  # the decision's and one for each path, folded
+    assert "documents (" in shown
 
 
-def test_the_mlflow_run_of_a_path_shows_its_scores(site: Site, look) -> None:
+def test_the_mlflow_pages_of_the_paths_show_and_compare_their_scores(site: Site, look) -> None:
     found = experiment(site)
     runs = post(f"{site.mlflow}/api/2.0/mlflow/runs/search", {"experiment_ids": [found]})["runs"]
-    rag = next(run["info"] for run in runs if run["info"]["run_name"] == f"{ROW} rag")
-    shown = look(
-        f"{site.mlflow}/#/experiments/{found}/runs/{rag['run_id']}", "mlflow-run", "dev/f1"
-    )
+    ids = {run["info"]["run_name"]: run["info"]["run_id"] for run in runs}
+    prompt, rag = ids[f"{ROW} prompt"], ids[f"{ROW} rag"]
+    shown = look(f"{site.mlflow}/#/experiments/{found}/runs/{rag}", "mlflow-run", "dev/f1")
     assert "search_mode" in shown
+    both = quote(json.dumps([prompt, rag]))
+    url = f"{site.mlflow}/#/compare-runs?runs={both}&experiments={quote(json.dumps([found]))}"
+    shown = look(url, "mlflow-compare", "dev/f1")
+    assert f"{ROW} prompt" in shown
+    assert f"{ROW} rag" in shown
 
 
 def test_the_mlflow_model_page_shows_the_champion_and_its_card(site: Site, look) -> None:

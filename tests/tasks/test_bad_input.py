@@ -16,7 +16,7 @@ from tasks.collect import (
     tree_digest,
 )
 from tasks.core.errors import InputError
-from tasks.run import Data, read_run
+from tasks.run import Data, Overrides, read_run
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -286,8 +286,8 @@ def test_a_missing_run_file_is_explained(tmp_path: Path) -> None:
 
 def test_an_override_at_fault_is_explained_as_the_file_would_be(tmp_path: Path) -> None:
     path = write(tmp_path / "run.toml", HEAD + DATA + MODELS)
-    case = Case("", "", "decision.min_gian", "min_gian", "min_gain", "'min_gain'")
-    assert_explained(case, lambda: read_run(path, {"decision": {"min_gian": 1}}))
+    case = Case("", "", "decision.min_gain", "7", "less than 1", "Change this value.")
+    assert_explained(case, lambda: read_run(path, Overrides(min_gain=7)))
 
 
 def test_bad_input_leaves_nothing_in_the_store(home: Path, tmp_path: Path) -> None:

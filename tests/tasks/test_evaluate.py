@@ -317,6 +317,12 @@ def test_energy_that_was_not_measured_is_none_and_not_zero(tiny_model: ModelRef)
     assert "seconds_per_question" not in card.metrics
 
 
+def test_one_batch_alone_gives_no_interval_of_seconds(tiny_model: ModelRef) -> None:
+    card = carded(tiny_model, answers=answers(samples=(0.5,)))
+    assert "seconds_per_question" not in card.metrics
+    assert card.cost["seconds_per_question"] > 0
+
+
 def kept(*correct: int) -> GeneralScore:
     accuracy = Interval(sum(correct) / len(correct), 0.0, 1.0)
     return GeneralScore(accuracy=accuracy, loss=Interval(3.0, 2.0, 4.0), correct=correct)

