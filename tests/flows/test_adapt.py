@@ -17,11 +17,7 @@ from tasks.outcome import Outcome
 from tasks.services import services
 from tests.cut import write_cut
 
-pytestmark = [
-    pytest.mark.slow,
-    # Prefect's and MLflow's tables, configured in one process.
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
 
 PATHS = {"prompt", "rag", "finetune", "finetune+rag"}
 SMALL, MID, LARGE = (

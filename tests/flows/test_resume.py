@@ -17,11 +17,7 @@ import pytest
 from tests.cut import write_cut
 from tests.tiny import build_tiny
 
-pytestmark = [
-    pytest.mark.slow,
-    # Prefect's and MLflow's tables, configured in one process.
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
 
 # Progress is told in lines from the first unit on, so that a step can be met half-way.
 ADAPT = [
