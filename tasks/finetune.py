@@ -212,7 +212,7 @@ def _arguments(
         save_only_model=True,
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
-        logging_steps=5,
+        logging_steps=4,
         disable_tqdm=True,
         report_to="none",
         seed=seed,
