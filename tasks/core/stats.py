@@ -101,7 +101,9 @@ def paired_gain(
     if count == 1:
         return Gain(gain, math.inf, 0, 1, n)
     totals = np.bincount(codes, weights=difference - gain, minlength=count)
-    se = math.sqrt(count / (count - 1) * float(totals @ totals)) / n
+    # Not totals @ totals: BLAS sums in an order that depends on where the array lies in memory.
+    squares = math.fsum(totals * totals)
+    se = math.sqrt(count / (count - 1) * squares) / n
     return Gain(gain, se if se > ROUNDING else 0.0, count - 1, count, n)
 
 

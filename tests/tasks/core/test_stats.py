@@ -73,6 +73,16 @@ def test_gain_matches_the_clustered_formula() -> None:
     assert (gain.df, gain.clusters, gain.n) == (2, 3, 5)
 
 
+def test_standard_error_does_not_depend_on_where_numbers_lie_in_memory() -> None:
+    scores = np.random.default_rng(3).random(67)
+    room = np.zeros(80)
+    found = set()
+    for offset in range(8):
+        room[offset : offset + 67] = scores
+        found.add(paired_gain(room[offset : offset + 67], np.zeros(67), range(67)).se)
+    assert len(found) == 1
+
+
 def test_pairing_removes_what_both_paths_share() -> None:
     rng = np.random.default_rng(0)
     shared = rng.uniform(0, 0.8, 50)
