@@ -108,11 +108,10 @@ def _quality(cards: Sequence[Scorecard]) -> str:
     names = [name for name in names if name != "seconds_per_question"]  # a cost, shown there
     names.sort(key=lambda name: name != cards[0].primary)  # the primary metric first
     rows = [
-        (f"`{card.path}`",
-         *(_interval(card.metrics[n]) if n in card.metrics else "-" for n in names))
-        for card in cards
-    ]  # fmt: skip
-    heads = ("path", *(_metric(name) for name in names))
+        (_metric(name), *(_interval(c.metrics[name]) if name in c.metrics else "-" for c in cards))
+        for name in names
+    ]
+    heads = ("metric", *(f"`{card.path}`" for card in cards))
     note = (
         f"{cards[0].n} dev questions, the same for every path; in brackets 95% intervals. "
         "A dash: not measured for this path."

@@ -48,10 +48,14 @@ def test_undecided_verdict_says_how_many_questions_would_settle_it(record: RunRe
 
 def test_paths_are_shown_with_quality_cost_and_how_energy_was_had(report: str) -> None:
     told = section(report, "What was measured")
-    assert "| path | token F1 | exact match | general accuracy |" in told  # primary first
+    assert "| metric | `prompt` | `finetune+rag` |" in told
+    metrics = [line for line in told.splitlines() if line.startswith("| ")][2:5]
+    assert [line.split(" | ")[0] for line in metrics] == [
+        "| token F1", "| exact match", "| general accuracy",  # the primary one first
+    ]  # fmt: skip
+    assert " | 0.925 [" in metrics[0]
     assert "| `finetune+rag` | 0.200 | 42 | 90 | 10.00 Wh (counters) | 2.00 Wh (estimate) |" in told
-    (tuned,) = [line for line in told.splitlines() if line.startswith("| `finetune+rag` | 0.925")]
-    assert tuned.endswith("| - |")  # nobody checked what tuning left of general knowledge
+    assert metrics[2].endswith("| - |")  # nobody checked what tuning left of general knowledge
     assert "Reused, with the cost measured then: answers of `prompt` (run earlier)" in told
 
 
