@@ -135,6 +135,7 @@ def collect_data(
         documents=collect.read_documents(corpus),
         data=run.data,
         seed=run.seed,
+        same_text=collect.same_text(root / run.data.documents),
     )
     collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
     if run.general is None:

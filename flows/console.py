@@ -95,12 +95,13 @@ def _print_measured(console: Console, verdict: Verdict, cards: list[Scorecard]) 
     for reason in verdict.reasons:
         console.print(f"  - {reason}")
     for veto in verdict.vetoes:
-        console.print(f"  vetoed: {veto.text}")
+        if veto.text not in verdict.reasons:
+            console.print(f"  vetoed: {veto.text}")
     for flip in verdict.flip_when:
         console.print(f"  flip when: {flip.text}")
 
 
-def _row(card: Scorecard, winner: str) -> tuple[str, str, str, str, str]:
+def _row(card: Scorecard, winner: str | None) -> tuple[str, str, str, str, str]:
     score = card.metrics[card.primary]
     seconds = card.cost.get("answer_seconds")
     speed = f"{seconds / card.n:.2f}" if seconds is not None and card.n else "-"
@@ -122,6 +123,8 @@ def span(score: Interval) -> str:
 
 def sentence(verdict: Verdict) -> str:
     """The verdict on a measured model, in one or two sentences."""
+    if verdict.path is None:
+        return "Verdict: none. No path stays within the limits, so nothing is recommended."
     text = f"Verdict: {verdict.path}"
     if verdict.undecided:
         needed = verdict.questions_to_settle

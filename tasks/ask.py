@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Passage, Value
 from tasks.core.errors import InputError
-from tasks.tracking import check_tracking, connect
+from tasks.tracking import check_tracking, connect, open_experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,7 +32,9 @@ def ask_registered(name: str, question: str, alias: str = "champion") -> Reply:
     if not question.strip():
         raise InputError("QUESTION", question, "text that is not blank", "Type a question.")
     check_tracking()
-    version = _version(connect(), name, alias)
+    client = connect()
+    version = _version(client, name, alias)
+    open_experiment(client, name)  # where the answer's trace belongs
     import mlflow
 
     served = mlflow.pyfunc.load_model(f"models:/{name}/{version}")

@@ -34,6 +34,7 @@ __all__ = [
     "read_general_items",
     "read_general_text",
     "read_questions",
+    "same_text",
     "tree_digest",
 ]
 
@@ -60,23 +61,10 @@ def collect_documents(source: Path) -> Corpus:
     Raises:
         InputError: the source or one of its documents is at fault, or none is left.
     """
-    require(source)
-    others: list[str] = []
-    if source.is_dir():
-        files = files_in(source)
-        others = [_relative(file, source) for file in files if not is_text(file)]
-        found = [(str(file), _from_file(file, source)) for file in files if is_text(file)]
-    else:
-        rows = read_rows(source, list(_DocumentRow.model_fields), ["id", "text"])
-        found = [(row.where, _from_row(row, source.name)) for row in rows]
-    by_id, repeated = unique(found, ["text"])
-    kept: dict[str, Document] = {}
-    empty = []
-    for name in sorted(by_id):
-        if not by_id[name].text:
-            empty.append(name)
-        elif kept.setdefault(by_id[name].sha, by_id[name]).id != name:
-            repeated.append(name)
+    others, by_id, repeated = _found(source)
+    empty = [name for name in by_id if not by_id[name].text]
+    kept = _kept(by_id)
+    repeated += [name for name in by_id if by_id[name].text and kept[by_id[name].sha].id != name]
     if not kept:
         seen = f"no documents ({len(others)} other files, {len(empty)} empty documents)"
         allowed = f"{', '.join(TEXT_SUFFIXES)} files, or rows with id and text"
@@ -89,6 +77,38 @@ def collect_documents(source: Path) -> Corpus:
     return Corpus(
         documents=store.put_rows(kept.values()), count=len(kept), dropped=left_out(reasons)
     )
+
+
+def same_text(source: Path) -> dict[str, str]:
+    """For each document left out as a repetition of a text: the id of the one that was kept."""
+    _, by_id, _ = _found(source)
+    kept = _kept(by_id)
+    ids = {name: kept[document.sha].id for name, document in by_id.items() if document.text}
+    return {name: first for name, first in ids.items() if name != first}
+
+
+def _found(source: Path) -> tuple[list[str], dict[str, Document], list[str]]:
+    """Files of other kinds, the documents by id in the order of ids, ids that came again."""
+    require(source)
+    others: list[str] = []
+    if source.is_dir():
+        files = files_in(source)
+        others = [_relative(file, source) for file in files if not is_text(file)]
+        found = [(str(file), _from_file(file, source)) for file in files if is_text(file)]
+    else:
+        rows = read_rows(source, list(_DocumentRow.model_fields), ["id", "text"])
+        found = [(row.where, _from_row(row, source.name)) for row in rows]
+    by_id, repeated = unique(found, ["text"])
+    return others, dict(sorted(by_id.items())), repeated
+
+
+def _kept(by_id: dict[str, Document]) -> dict[str, Document]:
+    """The first document of each text, by the digest of its text."""
+    kept: dict[str, Document] = {}
+    for document in by_id.values():
+        if document.text:
+            kept.setdefault(document.sha, document)
+    return kept
 
 
 def _relative(file: Path, folder: Path) -> str:

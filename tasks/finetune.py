@@ -1,5 +1,6 @@
 """LoRA fine-tuning with peft and TRL: loss on the answer only, the best checkpoint kept."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from tasks.artifacts import (
 from tasks.core.errors import InputError
 from tasks.machine import Meter, device_and_dtype, metered
 from tasks.prompts import chat, target
+from tasks.references import split_reference, weights_digest
 from tasks.run import TrainingSpec
 from tasks.sampling import hold_out, shuffled
 from tasks.store import put_folder, scratch
@@ -58,7 +60,7 @@ def finetune(
     checks = [question_row(decoder, prompt, q, passages[q.id], spec.max_tokens) for q in held]
     grounded = any(found is not None for found in passages.values())
     with metered() as meter:
-        run = _train(decoder, rows, checks, spec, grounded, seed, meter)
+        run = _train(decoder, rows, checks, spec, grounded, seed, meter, base_name(model.ref))
     return Training(
         adapter=Adapter(
             blob=put_folder(run.folder, "adapters"),
@@ -134,6 +136,7 @@ def _train(
     grounded: bool,
     seed: int,
     meter: Meter,
+    base: str,
 ) -> _Run:
     import torch
     from datasets import Dataset, disable_progress_bars
@@ -179,8 +182,24 @@ def _train(
     lora = trainer.model.peft_config["default"]
     lora.target_modules = sorted(lora.target_modules)  # a set is written in another order each time
     trainer.model.save_pretrained(adapter, safe_serialization=True)
+    _name_base(adapter / "adapter_config.json", base)
     (adapter / "README.md").unlink(missing_ok=True)  # a card with placeholders and local paths
     return _Run(adapter, trainer, tuple(notes))
+
+
+def base_name(ref: str) -> str:
+    """What an adapter calls its base model: as the hub does, never by where a folder lies."""
+    scheme, address, _ = split_reference(ref)
+    if scheme == "path":
+        return f"weights {weights_digest(ref)}"
+    return address if scheme == "hf" else ref
+
+
+def _name_base(file: Path, base: str) -> None:
+    """Replace the local folder that peft notes as the base model, in the stored settings."""
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    settings["base_model_name_or_path"] = base
+    file.write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _arguments(

@@ -81,6 +81,7 @@ def demonstrators(pool: Sequence[Question], count: int, seed: int) -> tuple[Ques
     """Training questions that serve as demonstrations: one without an answer comes last.
 
     Each is from another document, so that they show the form of answers and not one subject.
+    Where none are wanted, there is none without an answer either.
     """
     chosen: dict[str, Question] = {}
     ordered = shuffled(pool, seed)
@@ -88,7 +89,7 @@ def demonstrators(pool: Sequence[Question], count: int, seed: int) -> tuple[Ques
         if question.answerable and len(chosen) < count:
             chosen.setdefault(question.cluster, question)
     unanswerable = [question for question in ordered if not question.answerable]
-    return (*chosen.values(), *unanswerable[:1])
+    return (*chosen.values(), *unanswerable[: min(count, 1)])
 
 
 def candidates(

@@ -1,7 +1,7 @@
 """Collects questions with their answers: each row checked, split, and kept from leaking."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -20,20 +20,26 @@ PLANNED_GAIN = 0.05  # the difference to plan for where min_gain is 0
 
 
 def collect_questions(
-    source: Path, documents: Sequence[Document], data: Data, seed: int
+    source: Path,
+    documents: Sequence[Document],
+    data: Data,
+    seed: int,
+    same_text: Mapping[str, str] | None = None,
 ) -> ExampleSet:
     """Collect questions from a `.jsonl` or `.csv` with the fields of `Question`, by id.
 
     CSV parts answers at `|`. Exact repetitions of a row are left out and counted. Rows that say
     their split keep it. Where none does, splits are drawn from the seed: whole documents, unless
-    `data.share_documents`, and near-duplicates of a question together with it.
+    `data.share_documents`, and near-duplicates of a question together with it. `same_text` gives
+    for a document that was left out the id of the one kept with its text: questions about the
+    former are about the latter.
 
     Raises:
         InputError: a row is at fault, a question or a document leaks from one split into
             another, or a split is empty.
     """
     rows = read_rows(source, list(Question.model_fields), ["id", "question"], lists=["answers"])
-    known = {document.id for document in documents}
+    known = {**(same_text or {}), **{document.id: document.id for document in documents}}
     found = [(row.where, _question(row, known)) for row in rows]
     by_id, repeated = unique(found, list(Question.model_fields))
     questions = [by_id[name] for name in sorted(by_id)]
@@ -66,7 +72,7 @@ def collect_questions(
     )
 
 
-def _question(row: Row, known: set[str]) -> Question:
+def _question(row: Row, known: Mapping[str, str]) -> Question:
     """One row's question, checked by itself and against the documents."""
     read = as_value(Question, Row(row.where, {"answers": (), **row.fields}))
     filled(row.where, "id", read.id)
@@ -85,9 +91,11 @@ def _question(row: Row, known: set[str]) -> Question:
     if read.document is not None and read.document not in known:
         raise InputError(
             f"{row.where}: document", read.document, "the id of a document that was kept",
-            nearest(read.document, known) or "Of documents with the same text, one is kept.",
+            nearest(read.document, known) or "Add the document, or mend its id.",
         )  # fmt: skip
-    return read.model_copy(update={"question": read.question.strip(), "answers": answers})
+    document = None if read.document is None else known[read.document]
+    asked = read.question.strip()
+    return read.model_copy(update={"question": asked, "answers": answers, "document": document})
 
 
 def _assigned(questions: Sequence[Question], data: Data, seed: int) -> list[Question]:

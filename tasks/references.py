@@ -1,7 +1,8 @@
 """Model references: from `package:`, `path:`, `hf:` or `openai:` to weights and sizes."""
 
 import importlib.util
-import json
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from tasks.artifacts import ModelRef
@@ -12,6 +13,7 @@ from tasks.run import ModelSpec
 from tasks.services import services
 
 SCHEMES = ("hf:", "path:", "package:", "openai:")
+READ = (".json", ".safetensors", ".gguf", ".txt", ".model", ".jinja")
 UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 # Parameters and what memory depends on (layers, hidden size), from the models' own configs.
@@ -157,13 +159,25 @@ def _check_weights(ref: str, folder: Path) -> None:
 
 
 def weights_digest(ref: str) -> str:
-    """Digest of a model's configuration and its files' names and sizes; weights are not read."""
+    """Digest of what a model's loader reads, names and contents, wherever its folder lies."""
     folder = weights_folder(ref)
-    files = sorted(path for path in folder.glob("*") if path.is_file())
-    stamp = [(path.name, path.stat().st_size) for path in files]
-    return digest.of_json([ref, stamp, _config_text(folder)])
+    # Sentence encoders keep their modules' settings one level down, in `1_Pooling` and the like.
+    files = (path for pattern in ("*", "[0-9]*_*/*") for path in folder.glob(pattern))
+    read = sorted(path for path in files if path.suffix in READ and path.is_file())
+    return digest.of_json([[str(path.relative_to(folder)), _file_digest(path)] for path in read])
 
 
-def _config_text(folder: Path) -> str:
-    config = folder / "config.json"
-    return json.dumps(json.loads(config.read_text())) if config.exists() else ""
+def _file_digest(path: Path) -> str:
+    """Digest of a file, remembered below the home folder for as long as the file stays as it is."""
+    stat = path.stat()
+    seen = [str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    note = services().home / "digests" / digest.of_json(seen)
+    if note.exists():
+        return note.read_text(encoding="ascii")
+    found = digest.of_file(path)
+    with suppress(OSError):  # where a model is served, the home may be read-only
+        note.parent.mkdir(parents=True, exist_ok=True)
+        part = note.with_name(f"{note.name}.{uuid.uuid4().hex}.part")
+        part.write_text(found, encoding="ascii")
+        part.replace(note)
+    return found

@@ -26,7 +26,7 @@ def write_outputs(record: RunRecord) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     cards = {
         "schema_version": SCHEMA_VERSION,
-        "scorecards": [card.model_dump(mode="json") for card in record.scorecards],
+        "scorecards": [json.loads(card.model_dump_json()) for card in record.scorecards],
     }
     if record.cards("dev"):
         plot_quality_cost(record.cards("dev"), folder / PLOT)
@@ -55,6 +55,8 @@ def verdict_sentence(record: RunRecord, verdict: Verdict) -> str:
     """What to do about one base model, and on what basis, in one sentence."""
     if verdict.basis != "measured":
         return f"**Advised, not measured: `{verdict.path}`** for {verdict.model}."
+    if verdict.path is None:
+        return f"**Measured: no path stays within the limits** for {verdict.model}."
     card = next(c for c in record.cards("dev", verdict.model) if c.path == verdict.path)
     score = f"{_metric(card.primary)} {_interval(card.metrics[card.primary])}, {card.n} questions"
     if not verdict.undecided:
@@ -71,7 +73,8 @@ def verdict_sentence(record: RunRecord, verdict: Verdict) -> str:
 def _opening(record: RunRecord) -> str:
     champion = record.outcome.champion
     rows = [
-        (v.model, f"`{v.path}`", v.basis + (", undecided" if v.undecided else ""),
+        (v.model, f"`{v.path}`" if v.path else "none",
+         v.basis + (", undecided" if v.undecided else ""),
          _said(v.rule.path), _said(v.evidence.path))
         for v in record.outcome.verdicts
     ]  # fmt: skip

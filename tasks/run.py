@@ -102,7 +102,7 @@ class Limits(Value):
     seconds_per_question: float | None = Field(None, gt=0)
     train_seconds: float | None = Field(None, gt=0)
     max_forgetting: float | None = Field(0.1, gt=0, le=1, description="Drop in general accuracy.")
-    min_examples: int = Field(20, ge=1, description="Training examples below which no tuning.")
+    min_examples: int = Field(20, ge=2, description="Training examples below which no tuning.")
 
 
 class Facts(Value):

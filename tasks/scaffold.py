@@ -3,12 +3,12 @@
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tasks.artifacts import Document, Dropped, ExampleSet, Split, Value
-from tasks.collect import collect_documents, read_documents
+from tasks.collect import collect_documents, read_documents, same_text
 from tasks.core.errors import InputError
 from tasks.questions import SPLITS, check_enough, collect_questions
 from tasks.run import Data, RunFile, parse_run
@@ -104,7 +104,8 @@ def scaffold(folder: Path, documents: Path, questions: Path, name: str | None = 
         raise InputError("init", str(target), "a file that is not there yet", "Use --name.")
     run = _run(name, documents, questions, folder)
     corpus = collect_documents(documents)
-    data, examples = _questions(questions, read_documents(corpus), run)
+    same = same_text(documents)
+    data, examples = _questions(questions, read_documents(corpus), same, run)
     check_enough(examples, run.decision.min_gain, run.decision.confidence)
     _write(target, render(run.model_copy(update={"data": data})))
     return Written(
@@ -130,15 +131,15 @@ def _run(name: str, documents: Path, questions: Path, folder: Path) -> RunFile:
 
 
 def _questions(
-    source: Path, documents: Sequence[Document], run: RunFile
+    source: Path, documents: Sequence[Document], same: Mapping[str, str], run: RunFile
 ) -> tuple[Data, ExampleSet]:
     """The questions, with documents shared between splits only if they can't be read without."""
     try:
-        return run.data, collect_questions(source, documents, run.data, run.seed)
+        return run.data, collect_questions(source, documents, run.data, run.seed, same)
     except InputError as fault:
         shared = run.data.model_copy(update={"share_documents": True})
         try:
-            return shared, collect_questions(source, documents, shared, run.seed)
+            return shared, collect_questions(source, documents, shared, run.seed, same)
         except InputError:
             raise fault from None
 

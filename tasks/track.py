@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,11 +44,13 @@ def log_run(record: RunRecord) -> TrackedRun:
     experiment = open_experiment(client, record.run.name)
     import mlflow
 
-    with _quiet(), mlflow.start_run(run_name=record.run_id, tags=_run_tags(record)) as parent:
+    name = f"{record.run.name} {datetime.now(UTC):%Y-%m-%d %H:%M}"
+    with _quiet(), mlflow.start_run(run_name=name, tags=_run_tags(record)) as parent:
         mlflow.log_params(_params(record))
         mlflow.log_metrics(_stage_metrics(record))
-        mlflow.log_dict(record.run.model_dump(mode="json"), "run.json")
-        mlflow.log_dict(record.plan.model_dump(mode="json"), "plan.json")
+        # As text: a limit of infinity is null there, which `log_dict` would not write.
+        mlflow.log_text(record.run.model_dump_json(indent=2), "run.json")
+        mlflow.log_text(record.plan.model_dump_json(indent=2), "plan.json")
         mlflow.log_artifacts(record.output)
         _log_datasets(record)
         children = [_log_system(record, card) for card in record.cards("dev")]
@@ -72,7 +75,7 @@ def _log_system(record: RunRecord, card: Scorecard) -> str:
     import mlflow
 
     training = record.training_of(card)
-    name = f"{card.model} {card.path}"
+    name = f"{card.system.model.name} · {card.path}"
     with mlflow.start_run(run_name=name, nested=True, tags=_system_tags(record, card)) as run:
         mlflow.log_params(_system_params(card))
         same = [c for c in record.scorecards if (c.model, c.path) == (card.model, card.path)]
@@ -86,7 +89,7 @@ def _log_system(record: RunRecord, card: Scorecard) -> str:
             intervals = {"accuracy": general.accuracy, "loss": general.loss}
             mlflow.log_metrics(_intervals(intervals, "general/"))
         mlflow.log_text(card.system.prompt.model_dump_json(indent=2), "prompt.json")
-        mlflow.log_dict(card.system.model_dump(mode="json"), "system.json")
+        mlflow.log_text(card.system.model_dump_json(indent=2), "system.json")
         return str(run.info.run_id)
 
 

@@ -1,5 +1,6 @@
 """The verdict on one base model, from rule, evidence, vetoes and measurement."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,12 +22,13 @@ __all__ = [
 class Decision:
     """The path that measurement and vetoes support, why, and what would turn it.
 
+    `path` is None if every path measured is vetoed; then `leader` is the best of those measured.
     `leader` has the best mean among the paths allowed. `undecided`: no path is ahead by enough,
     and it is not settled either that none is. `questions_to_settle`: about how many more
     questions would settle it at the gains seen; 0 if decided, None if no feasible number would.
     """
 
-    path: str
+    path: str | None
     undecided: bool
     leader: str
     questions_to_settle: int | None
@@ -52,12 +54,15 @@ class TestScore:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one base model; `basis` is measured or advised."""
+    """The answer for one base model; `basis` is measured or advised.
+
+    `path` is None if all were measured and none stays within the limits.
+    """
 
     model: str
     params: float | None
     size_class: str
-    path: str
+    path: str | None
     basis: str
     rule: RuleAdvice
     evidence: Evidence
@@ -77,8 +82,10 @@ def decide(measured: Sequence[Measured], vetoes: Sequence[Veto], settings: Setti
 
     Raises:
         InputError: scores that are missing, not finite or not of the same questions; a path
-            that is unknown or measured twice; settings out of range; every path vetoed.
+            that is unknown or measured twice; settings out of range.
     """
+    if measured and not _allowed(measured, vetoes):
+        return _none_allowed(measured, vetoes, settings)
     choice = choose(measured, vetoes, settings)
     return Decision(
         path=choice.path,
@@ -89,6 +96,44 @@ def decide(measured: Sequence[Measured], vetoes: Sequence[Veto], settings: Setti
         reasons=choice.reasons,
         flip_when=flip_when(choice, measured, vetoes, settings),
     )
+
+
+def _allowed(measured: Sequence[Measured], vetoes: Sequence[Veto]) -> bool:
+    return not {one.path for one in measured} <= {veto.path for veto in vetoes}
+
+
+def _none_allowed(
+    measured: Sequence[Measured], vetoes: Sequence[Veto], settings: Settings
+) -> Decision:
+    """No path stays within the limits: which is the nearest, and every number in the way."""
+    free = choose(measured, (), settings)  # refuses what can't be compared
+    paths = [path for path in settings.order if any(one.path == path for one in measured)]
+    in_the_way = {path: [veto for veto in vetoes if veto.path == path] for path in paths}
+    nearest = sorted(paths, key=lambda path: max(map(_excess, in_the_way[path])))
+
+    def path_with(remaining: Sequence[Veto]) -> str | None:
+        return choose(measured, remaining, settings).path if _allowed(measured, remaining) else None
+
+    return Decision(
+        path=None,
+        undecided=False,
+        leader=free.leader,
+        questions_to_settle=None,
+        margins=(),
+        reasons=(
+            f"no path measured stays within the limits; the nearest is {nearest[0]}",
+            *(veto.text for path in nearest for veto in in_the_way[path]),
+        ),
+        flip_when=veto_flips("", [veto for path in paths for veto in in_the_way[path]], path_with),
+    )
+
+
+def _excess(veto: Veto) -> float:
+    """By which factor a limit is missed; without bound where no number would lift the veto."""
+    if veto.value is None or veto.allowed is None:
+        return math.inf
+    low, high = sorted((veto.value, veto.allowed))
+    return high / low if low > 0 else math.inf
 
 
 def measured_verdict(
@@ -197,7 +242,7 @@ def _best(
     return None
 
 
-def _beside_rule(rule: RuleAdvice, path: str) -> str:
+def _beside_rule(rule: RuleAdvice, path: str | None) -> str:
     if rule.path is None:
         return f"the size rule does not commit here: {rule.text}"
     says = "the same" if rule.path == path else rule.path

@@ -23,6 +23,12 @@ def of_json(value: object) -> str:
     return of_text(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
 
 
+def of_file(file: Path) -> str:
+    """Digest of a file's content, as `of_bytes`; read in pieces, so it may exceed memory."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:LENGTH]
+
+
 def of_files(files: Iterable[Path], root: Path) -> str:
     """Digest of files' names relative to `root` and their contents, in any order."""
     return of_json(

@@ -284,6 +284,10 @@ def test_sentence_says_what_was_decided(changes: dict[str, Any], said: str) -> N
     assert said in console.sentence(verdict(**{"test": None} | changes))
 
 
+def test_sentence_recommends_nothing_where_no_path_stays_within_the_limits() -> None:
+    assert console.sentence(verdict(path=None)).startswith("Verdict: none.")
+
+
 def test_sentence_names_the_claim_with_the_lowest_bound() -> None:
     margins = (
         Margin("rag", "prompt", 0.5, 0.4, 0.6, True),

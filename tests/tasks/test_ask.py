@@ -43,9 +43,13 @@ def test_registered_agent_answers_with_its_passages_and_unknown_ones_are_refused
             pip_requirements=[],
         )  # fmt: skip
     mlflow.MlflowClient().set_registered_model_alias("grove", "champion", "1")
+    mlflow.set_experiment(experiment_id="0")  # the active one in a new process
     reply = ask_registered("grove", "which?")
     assert (reply.answer, reply.version, reply.index_digest) == ("WHICH?", "1", "abc")
     assert [passage.document for passage in reply.passages] == ["d"]
+    mlflow.flush_trace_async_logging()
+    assert len(mlflow.search_traces(locations=[experiment], return_type="list")) == 1
+    assert mlflow.search_traces(locations=["0"], return_type="list") == []  # the default one
     for name, alias in (("grov", "champion"), ("grove", "challenger")):
         with pytest.raises(InputError, match="grove@champion"):
             ask_registered(name, "which?", alias)

@@ -145,7 +145,7 @@ QUESTIONS = [
          "no answers where answerable is false", "Remove"),
     Case("q.jsonl", [question("a", document="d00")], "line 1: document", "d00", "was kept", "'d0'"),
     Case("q.jsonl", [question("a", document="zzz")], "line 1: document", "zzz", "was kept",
-         "same text"),
+         "Add the document"),
     Case("q.jsonl", [question("a", split="valid")], "line 1: split", "valid", "'dev'", "Change"),
     Case("q.jsonl", [*GOOD, question("q0", split="train", answers=["x"])], "line 4: id", "q0",
          "line 1", "answers"),

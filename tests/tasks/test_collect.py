@@ -15,9 +15,11 @@ from tasks.collect import (
     read_general_items,
     read_general_text,
     read_questions,
+    same_text,
     tree_digest,
 )
 from tasks.core import digest
+from tasks.core.errors import InputError
 from tasks.run import Data
 
 ROOT = Path(__file__).parents[2]
@@ -301,3 +303,40 @@ def test_xquad_is_split_by_document() -> None:
     check_enough(examples, 0.02, 0.95)
     assert (corpus.count, len(read_questions(examples))) == (120, 612)
     assert examples.count("train") == pytest.approx(0.4 * 612, abs=10)
+
+
+def test_a_question_about_a_repeated_document_is_about_the_one_that_was_kept(
+    tmp_path: Path,
+) -> None:
+    files = {"ferry.md": "same", "ferry copy.md": "same\n", "pier.md": "other", "empty.md": ""}
+    docs = folder(tmp_path / "docs", files)
+    rows = [
+        {"id": f"{split} {n}", "question": f"Which {split} is {n}?", "answers": ["x"],
+         "document": name, "split": split}
+        for split in ("train", "dev", "test")
+        for n, name in enumerate(("ferry", "ferry copy", "pier"))
+    ]  # fmt: skip
+    source = jsonl(tmp_path / "q.jsonl", rows)
+    same = same_text(docs)
+    assert same == {"ferry copy": "ferry"}
+    kept = read_documents(collect_documents(docs))
+    shared = data(share_documents=True, near_duplicate=1)
+    examples = collect_questions(source, kept, shared, 7, same)
+    asked = [question.document for question in read_questions(examples, "dev")]
+    assert asked == ["ferry", "ferry", "pier"]
+
+
+def test_documents_with_one_text_are_one_where_splits_may_not_share(tmp_path: Path) -> None:
+    docs = folder(tmp_path / "docs", {"a.md": "same", "b.md": "same", "c.md": "c", "d.md": "d"})
+    rows = [
+        {"id": f"q{n}", "question": f"Which is {n}?", "answers": ["x"], "document": name,
+         "split": split}
+        for n, (name, split) in enumerate(
+            (("a", "train"), ("b", "dev"), ("c", "dev"), ("d", "test"))
+        )
+    ]  # fmt: skip
+    kept = read_documents(collect_documents(docs))
+    with pytest.raises(InputError, match=r"a \(dev, train\)"):
+        collect_questions(
+            jsonl(tmp_path / "q.jsonl", rows), kept, data(near_duplicate=1), 7, same_text(docs)
+        )

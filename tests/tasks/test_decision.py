@@ -115,6 +115,20 @@ def test_a_measurement_wholly_beyond_its_limit_vetoes_the_path(
     assert decision.path == ("prompt" if vetoed else "finetune")
 
 
+def test_limits_that_no_path_keeps_give_a_verdict_that_names_the_numbers(
+    run_file: RunFile, planned: Planned, cards: Callable[..., list[Scorecard]]
+) -> None:
+    slow = {"seconds_per_question": SLOW}
+    made = [with_cost(card, slow, 0.0) for card in cards({"prompt": LOW, "rag": HIGH})]
+    run = limited(run_file, seconds_per_question=1.0)
+    decision, vetoes = decide_on(run, planned, made)
+    verdict = verdict_on(run, planned, decision, vetoes, None, 0)
+    assert (verdict.path, verdict.basis, verdict.test) == (None, "measured", None)
+    assert "no path measured stays within the limits" in verdict.reasons[0]
+    assert "2 seconds a question (1.5 to 2.5), 1 allowed" in verdict.reasons[1]
+    assert {flip.setting for flip in verdict.flip_when} == {"seconds_per_question"}
+
+
 def test_a_verdict_carries_the_plans_vetoes_and_the_test_score(
     run_file: RunFile,
     record: RunRecord,

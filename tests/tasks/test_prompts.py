@@ -136,6 +136,10 @@ def test_demonstrators_depend_on_the_seed_and_not_on_the_order_given() -> None:
     assert demonstrators(pool(), 4, 1) != demonstrators(pool(), 4, 2)
 
 
+def test_no_demonstrations_are_wanted_and_none_are_shown() -> None:
+    assert demonstrators(pool(), 0, 1) == ()
+
+
 def test_demonstrators_are_as_many_as_there_are() -> None:
     assert demonstrators([LIT, COST], 4, 1) in [(LIT, COST), (COST, LIT)]
     assert demonstrators([], 4, 1) == ()

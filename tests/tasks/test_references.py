@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.core import digest
 from tasks.core.errors import InputError
 from tasks.references import (
     resolve,
@@ -166,6 +167,7 @@ def test_a_hosted_model_is_there_with_a_key(monkeypatch: pytest.MonkeyPatch) -> 
     assert weights_here(model) is None
 
 
+@pytest.mark.usefixtures("home")
 def test_the_digest_follows_configuration_and_files(tmp_path: Path) -> None:
     folder = weights(tmp_path / "m", "model.safetensors")
     ref = f"path:{folder}"
@@ -176,3 +178,49 @@ def test_the_digest_follows_configuration_and_files(tmp_path: Path) -> None:
     second = weights_digest(ref)
     (folder / "config.json").write_text('{"hidden_size": 65}')
     assert weights_digest(ref) != second
+
+
+@pytest.mark.usefixtures("home")
+def test_weights_saved_again_with_the_same_size_have_another_digest(tmp_path: Path) -> None:
+    folder = weights(tmp_path / "m", "model.safetensors")
+    (folder / "model.safetensors").write_bytes(b"first weights")
+    first = weights_digest(f"path:{folder}")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    assert weights_digest(f"path:{folder}") != first
+
+
+@pytest.mark.usefixtures("home")
+def test_the_digest_is_the_same_wherever_the_folder_lies(tmp_path: Path) -> None:
+    folder = weights(tmp_path / "m", "model.safetensors")
+    first = weights_digest(f"path:{folder}")
+    moved = folder.rename(tmp_path / "elsewhere")
+    assert weights_digest(f"path:{moved}") == first
+    (moved / "README.md").write_text("not read by any loader")
+    assert weights_digest(f"path:{moved}") == first
+
+
+@pytest.mark.usefixtures("home")
+def test_an_encoders_module_settings_are_part_of_its_digest(tmp_path: Path) -> None:
+    folder = weights(tmp_path / "m", "model.safetensors")
+    first = weights_digest(f"path:{folder}")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
+    assert weights_digest(f"path:{folder}") != first
+
+
+@pytest.mark.usefixtures("home")
+def test_a_file_that_has_not_changed_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = weights(tmp_path / "m", "model.safetensors")
+    first = weights_digest(f"path:{folder}")
+
+    def unexpected(path: Path) -> str:
+        raise AssertionError(f"{path} is hashed again")
+
+    monkeypatch.setattr(digest, "of_file", unexpected)
+    assert weights_digest(f"path:{folder}") == first
+    (folder / "model.safetensors").write_bytes(b"longer than what was there before")
+    with pytest.raises(AssertionError, match="hashed again"):
+        weights_digest(f"path:{folder}")

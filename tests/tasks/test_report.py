@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,48 @@ def test_bars_in_a_title_do_not_break_a_table(record: RunRecord) -> None:
         record.model_copy(update={"scorecards": (renamed, *record.scorecards[1:])})
     )
     assert "a \\| b" in told
+
+
+def barred(record: RunRecord) -> RunRecord:
+    """The same run with limits that no measured path keeps."""
+    first, *others = record.outcome.verdicts
+    reasons = ("no path measured stays within the limits; the nearest is prompt", "prompt: 9 > 1")
+    none = replace(first, path=None, reasons=reasons, margins=(), test=None)
+    outcome = Outcome(champion=None, verdicts=(none, *others))
+    return record.model_copy(update={"outcome": outcome})
+
+
+def test_limits_that_no_path_keeps_leave_all_files_and_no_winner(record: RunRecord) -> None:
+    folder = write_outputs(barred(record))
+    report = (folder / "report.md").read_text()
+    told = section(report, "SmolLM2-135M").strip()
+    assert told.startswith("**Measured: no path stays within the limits** for SmolLM2-135M.")
+    assert "the nearest is prompt\n- prompt: 9 > 1" in told
+    assert "| SmolLM2-135M | none | measured |" in report
+    assert "What was measured" in report
+    written = json.loads((folder / "verdict.json").read_text())
+    assert written["champion"] is None
+    assert written["verdicts"][0]["path"] is None
+    assert len(json.loads((folder / "scorecards.json").read_text())["scorecards"]) == 3
+
+
+def test_intervals_without_bounds_are_written_as_strict_json(record: RunRecord) -> None:
+    endless = Interval(0.5, -float("inf"), float("inf"))
+    card = record.scorecards[0]
+    open_ended = card.model_copy(update={
+        "metrics": card.metrics | {"general_loss": endless},
+        "by_kind": {"trained": {"f1": endless}},
+        "cost": card.cost | {"energy_kwh": float("nan")},
+    })  # fmt: skip
+    folder = write_outputs(
+        record.model_copy(update={"scorecards": (open_ended, *record.scorecards[1:])})
+    )
+    for name in ("scorecards.json", "verdict.json"):
+        json.loads((folder / name).read_text(), parse_constant=pytest.fail)
+    (first, *_) = json.loads((folder / "scorecards.json").read_text())["scorecards"]
+    assert first["cost"]["energy_kwh"] is None
+    again = Scorecard.model_validate(first)
+    assert again.metrics["general_loss"] == endless
 
 
 def test_run_in_which_nothing_was_measured_has_a_report_without_a_plot(record: RunRecord) -> None:

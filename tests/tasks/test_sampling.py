@@ -3,6 +3,7 @@ from collections import Counter
 import pytest
 
 from tasks.artifacts import Question
+from tasks.core.errors import InputError
 from tasks.sampling import hold_out, sample, shuffled
 
 
@@ -59,3 +60,23 @@ def test_a_sample_as_large_as_the_pool_is_the_pool(count: int) -> None:
 
 def test_a_sample_of_nothing_is_nothing() -> None:
     assert sample([], 5, 3) == ()
+
+
+@pytest.mark.parametrize("kinds", [{"a": 99, "rare": 1, "lost": 1}, {"a": 7, "b": 7, "c": 7}])
+@pytest.mark.parametrize("count", [1, 2, 4, 10, 20])
+def test_a_sample_is_never_larger_or_smaller_than_asked_for(
+    kinds: dict[str, int], count: int
+) -> None:
+    chosen = sample(questions(**kinds), count, 3)
+    assert len({q.id for q in chosen}) == len(chosen) == count
+    assert len({q.kind for q in chosen}) == min(count, 3)
+
+
+def test_two_questions_are_one_to_learn_from_and_one_to_stop_by() -> None:
+    learn, held = hold_out(POOL[:2], 0.49, seed=3)
+    assert (len(learn), len(held)) == (1, 1)
+
+
+def test_one_question_is_too_few_to_learn_from_and_to_stop_by() -> None:
+    with pytest.raises(InputError, match="train questions: found 1; allowed: at least 2"):
+        hold_out(POOL[:1], 0.1, seed=3)

@@ -1,6 +1,8 @@
 """A finished run is found whole in a real MLflow store."""
 
 import json
+import math
+import re
 import socket
 import time
 from pathlib import Path
@@ -10,9 +12,10 @@ import pytest
 
 from tasks.core.errors import InputError
 from tasks.outcome import Outcome
-from tasks.record import RunRecord
+from tasks.record import RunRecord, answers_of
 from tasks.report import write_outputs
 from tasks.services import services
+from tasks.store import put_rows
 from tasks.track import TrackedRun, check_tracking, log_run
 from tasks.tracking import connect
 
@@ -35,7 +38,8 @@ def files(run_id: str) -> set[str]:
 
 
 def content(run_id: str, file: str) -> Any:
-    return json.loads(Path(connect().download_artifacts(run_id, file)).read_text())
+    text = Path(connect().download_artifacts(run_id, file)).read_text()
+    return json.loads(text, parse_constant=pytest.fail)
 
 
 def test_parent_holds_the_decision_and_children_the_systems(
@@ -83,6 +87,34 @@ def test_general_knowledge_is_logged_where_it_was_checked(logged: TrackedRun) ->
     runs = children(logged)
     assert runs["prompt"].data.metrics["general/accuracy_low"] == 0.4
     assert "general/accuracy" not in runs["finetune+rag"].data.metrics
+
+
+def test_runs_have_names_that_a_person_can_read(logged: TrackedRun) -> None:
+    parent = connect().get_run(logged.run_id)
+    assert re.fullmatch(r"harbour \d{4}-\d\d-\d\d \d\d:\d\d", str(parent.info.run_name))
+    assert {run.info.run_name for run in children(logged).values()} == {
+        "SmolLM2-135M · prompt", "SmolLM2-135M · finetune+rag",
+    }  # fmt: skip
+
+
+def test_all_that_is_logged_as_json_is_strict(record: RunRecord) -> None:
+    facts = record.run.facts.model_copy(update={"changes_every_days": math.inf})
+    card = record.scorecards[1]
+    rows = [row.model_copy(update={"scores": {"f1": 1.0}}) for row in answers_of(card)]
+    rows[0] = rows[0].model_copy(update={"scores": {"f1": 1.0, "mrr": 1.0}})
+    blob = put_rows(rows)
+    partly = card.model_copy(update={"answers": {"uri": blob.uri, "digest": blob.sha}})
+    endless = record.model_copy(update={
+        "run": record.run.model_copy(update={"facts": facts}),
+        "scorecards": (record.scorecards[0], partly, record.scorecards[2]),
+    })  # fmt: skip
+    write_outputs(endless)
+    logged = log_run(endless)
+    for run_id in (logged.run_id, *logged.children):
+        for file in files(run_id):
+            if file.endswith(".json"):
+                content(run_id, file)
+    assert content(logged.run_id, "run.json")["facts"]["changes_every_days"] is None
 
 
 def test_training_curve_has_its_steps(logged: TrackedRun) -> None:

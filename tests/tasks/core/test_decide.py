@@ -1,3 +1,4 @@
+import json
 import math
 import random
 from dataclasses import replace
@@ -126,10 +127,48 @@ def test_one_document_proves_nothing() -> None:
     assert (found.path, found.undecided, found.questions_to_settle) == ("prompt", True, None)
 
 
-def test_every_path_vetoed_names_the_clashing_numbers() -> None:
+def test_every_path_vetoed_leaves_none_and_the_nearest_is_named_first() -> None:
     data = table({"prompt": 0.2, "rag": 0.6})
-    with pytest.raises(InputError, match=r"prompt: 3 > 1.*rag: 5 > 4"):
-        decide(data, [veto("prompt", 3, 1), veto("rag", 5, 4)], Settings())
+    found = decide(data, [veto("prompt", 3, 1), veto("rag", 5, 4)], Settings())
+    assert (found.path, found.leader, found.undecided) == (None, "rag", False)
+    assert (found.margins, found.questions_to_settle) == ((), None)
+    assert found.reasons == (
+        "no path measured stays within the limits; the nearest is rag",
+        "rag: 5 > 4",
+        "prompt: 3 > 1",
+    )
+    assert [(flip.setting, flip.value, flip.becomes) for flip in found.flip_when] == [
+        ("train_seconds", 3, "prompt"), ("train_seconds", 5, "rag"),
+    ]  # fmt: skip
+
+
+def test_the_nearest_path_is_judged_by_the_limit_that_it_exceeds_most() -> None:
+    data = table({"prompt": 0.2, "rag": 0.6})
+    slow = Veto("prompt", "seconds_per_question", 1.1, 1.0, "measured", "prompt: slow")
+    found = decide(data, [slow, veto("prompt", 9, 1), veto("rag", 2, 1)], Settings())
+    assert found.reasons[0].endswith("the nearest is rag")
+    assert {(flip.setting, flip.becomes) for flip in found.flip_when} == {("train_seconds", "rag")}
+
+
+def test_a_path_without_a_number_is_not_the_nearest() -> None:
+    data = table({"prompt": 0.2, "rag": 0.6})
+    barred = Veto("prompt", "open_weights", None, None, "fact", "prompt: no weights")
+    found = decide(data, [barred, veto("rag", 900, 1)], Settings())
+    assert found.reasons[0].endswith("the nearest is rag")
+    assert [flip.becomes for flip in found.flip_when] == ["rag"]
+
+
+def test_a_verdict_without_a_path_still_tells_the_rule() -> None:
+    found = decide(table({"prompt": 0.2}), [veto("prompt", 3, 1)], Settings())
+    verdict = measured_verdict(
+        model="m", params=1e8, size_class="small", rule=size_rule("small", "question-answering"),
+        evidence=NOTHING, vetoes=[veto("prompt", 3, 1)], decision=found, settings=Settings(),
+    )  # fmt: skip
+    assert verdict.path is None
+    assert "the size rule would have said finetune" in verdict.reasons[-1]
+    stored = TypeAdapter(Verdict).dump_json(verdict)
+    assert json.loads(stored, parse_constant=pytest.fail)["path"] is None
+    assert TypeAdapter(Verdict).validate_json(stored) == verdict
 
 
 BASE = table({"prompt": 0.2, "rag": 0.6}, n=10)
