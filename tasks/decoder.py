@@ -3,11 +3,12 @@
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -18,6 +19,8 @@ from tasks.progress import progress
 from tasks.references import weights_digest, weights_folder
 from tasks.services import services
 from tasks.store import local_folder, scratch
+
+Made = TypeVar("Made")
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['content'] }}\n"
@@ -84,30 +87,21 @@ class Decoder:
         """Greedy one-line continuations, in the order of the prompts.
 
         Prompts are batched by length, and what all of them begin with is computed once.
-        Out of memory halves the batch. `timings` is given each batch's seconds a prompt.
+        `timings` is given each batch's seconds a prompt.
         """
         ids = self.encode(prompts)
         self._check_lengths(ids, max_new_tokens)
         shared = _shared_prefix(ids) if len(ids) > 1 else 0
         cache = self._prefix_cache(ids[0][:shared]) if shared else None
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        done: dict[int, Generation] = {}
-        with progress(step or "answering", len(ids)) as advance:
-            while order:
-                batch, began = order[-batch_size:], time.perf_counter()
-                try:
-                    texts = self._generate([ids[i] for i in batch], shared, cache, max_new_tokens)
-                except (torch.cuda.OutOfMemoryError, MemoryError):
-                    if batch_size == 1:
-                        raise
-                    batch_size //= 2
-                    continue
-                del order[-batch_size:]
-                done.update(zip(batch, texts, strict=True))
-                if timings is not None:
-                    timings.append((time.perf_counter() - began) / len(batch))
-                advance(len(batch))
-        return [done[i] for i in range(len(ids))]
+
+        def answered(batch: list[int]) -> list[Generation]:
+            began = time.perf_counter()
+            made = self._generate([ids[i] for i in batch], shared, cache, max_new_tokens)
+            if timings is not None:
+                timings.append((time.perf_counter() - began) / len(batch))
+            return made
+
+        return _longest_first([len(row) for row in ids], answered, batch_size, step or "answering")
 
     def _check_lengths(self, ids: list[list[int]], new: int) -> None:
         limit = getattr(self.model.config, "max_position_embeddings", None)
@@ -157,16 +151,12 @@ class Decoder:
     ) -> list[Likelihood]:  # fmt: skip
         """Log-probability of each continuation after its prompt, in order."""
         heads, tails = self.encode(prompts), self.encode(continuations)
-        order = sorted(range(len(heads)), key=lambda i: len(heads[i]) + len(tails[i]))
-        done: dict[int, Likelihood] = {}
-        with progress(step or "scoring", len(order)) as advance:
-            while order:
-                batch = order[-batch_size:]
-                del order[-batch_size:]
-                rows = [(heads[i], tails[i]) for i in batch]
-                done.update(zip(batch, self._score(rows), strict=True))
-                advance(len(batch))
-        return [done[i] for i in range(len(heads))]
+
+        def scored(batch: list[int]) -> list[Likelihood]:
+            return self._score([(heads[i], tails[i]) for i in batch])
+
+        lengths = [len(head) + len(tail) for head, tail in zip(heads, tails, strict=True)]
+        return _longest_first(lengths, scored, batch_size, step or "scoring")
 
     def _score(self, rows: list[tuple[list[int], list[int]]]) -> list[Likelihood]:
         width = max(len(head) + len(tail) for head, tail in rows)
@@ -190,6 +180,34 @@ class Decoder:
         for (i, _), value in zip(places, picked, strict=True):
             sums[i] += value
         return [Likelihood(sums[i], len(tail)) for i, (_, tail) in enumerate(rows)]
+
+
+def _longest_first(
+    lengths: Sequence[int],
+    compute: Callable[[list[int]], list[Made]],
+    batch_size: int,
+    step: str,
+) -> list[Made]:
+    """What `compute` makes of batches of rows of similar length, in the rows' own order.
+
+    Out of memory halves the batch, from there on.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    done: dict[int, Made] = {}
+    with progress(step, len(order)) as advance:
+        while order:
+            batch = order[-batch_size:]
+            try:
+                made = compute(batch)
+            except (torch.cuda.OutOfMemoryError, MemoryError):
+                if len(batch) == 1:
+                    raise
+                batch_size //= 2
+                continue
+            del order[-batch_size:]
+            done.update(zip(batch, made, strict=True))
+            advance(len(batch))
+    return [done[i] for i in range(len(lengths))]
 
 
 def logits_at(model: Any, tokens: Any, mask: Any, places: Any) -> Any:
@@ -235,11 +253,28 @@ def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
     folder = safetensors_folder(ref)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    model = model.to(device)
     if adapter is not None:
-        from peft import PeftModel
+        model = _tuned(model, local_folder(adapter.blob))
+    return Decoder(model.eval(), _prepared(tokenizer))
 
-        model = PeftModel.from_pretrained(model, local_folder(adapter.blob))
-    return Decoder(model.to(device).eval(), _prepared(tokenizer))
+
+def _tuned(model: Any, folder: Path) -> Any:
+    """A model with a LoRA adapter merged into its weights: as fast as without one.
+
+    Beside the weights an adapter takes about half of the speed. Merged into SmolLM2 in bf16 it
+    was as near to fp32 as beside it: 0.03 of total variation. A weight that two layers share,
+    as tied embeddings do, would change both: such an adapter stays beside.
+    """
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    tuned = PeftModel.from_pretrained(model, folder)
+    uses = Counter(id(weight) for _, weight in tuned.named_parameters(remove_duplicate=False))
+    adapted = [layer for layer in tuned.modules() if isinstance(layer, BaseTunerLayer)]
+    if any(uses[id(layer.get_base_layer().weight)] > 1 for layer in adapted):
+        return tuned
+    return tuned.merge_and_unload()
 
 
 def _prepared(tokenizer: Any) -> Any:

@@ -7,11 +7,11 @@ import time
 
 from tasks.artifacts import Passage, Prompt
 from tasks.decoder import load_decoder
-from tasks.machine import device_and_dtype
+from tasks.machine import device_and_dtype, dtype_name
 from tasks.prompts import chat
 from tests.benchmarks.harbour import documents, questions
 
-REPEATS, QUESTIONS, ALONE = 3, 64, 12
+REPEATS, QUESTIONS, ALONE = 3, 32, 6
 
 
 def main() -> None:
@@ -42,7 +42,8 @@ def main() -> None:
         ratios.append(batched / alone)
         lines.append(f"  batches {batched:.2f} questions/s, one at a time {alone:.2f}")
     tokens = sum(len(row) for row in decoder.encode(rendered)) / len(rendered)
-    print(f"answering ({device_and_dtype()}, {tokens:.0f} prompt tokens, up to 24 new)")
+    machine = f"{device_and_dtype()[0]}, {dtype_name()}"
+    print(f"answering ({machine}, {tokens:.0f} prompt tokens, up to 24 new)")
     print("\n".join(lines))
     middle = sorted(ratios)[len(ratios) // 2]
     print(f"  ratio {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}); goal 3.5")

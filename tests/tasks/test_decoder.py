@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tasks import decoder as module
+from tasks.artifacts import Adapter
 from tasks.core.errors import InputError
-from tasks.decoder import PLAIN_TEMPLATE, Decoder, load_decoder
+from tasks.decoder import PLAIN_TEMPLATE, Decoder, Likelihood, load_decoder
+from tasks.store import put_folder
 
 # What `taught` answers; each goes on after its line, as small models do.
 LESSONS = {
@@ -155,6 +159,27 @@ def test_out_of_memory_for_one_prompt_is_an_error(
         wild.generate(PROMPTS, 6)
 
 
+def test_out_of_memory_halves_the_batch_of_scoring_too(
+    wild: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    continuations = list(LESSONS.values())
+    plain = wild.score(PROMPTS, continuations)
+    sizes: list[int] = []
+    real = wild._score
+
+    def small(rows: list[tuple[list[int], list[int]]]) -> list[Likelihood]:
+        sizes.append(len(rows))
+        if sizes[-1] > 2:
+            raise torch.cuda.OutOfMemoryError("no room")
+        return real(rows)
+
+    monkeypatch.setattr(wild, "_score", small)
+    halved = wild.score(PROMPTS, continuations, batch_size=8)
+    assert sizes == [5, 4, 2, 2, 1]
+    for one, other in zip(halved, plain, strict=True):
+        assert one.log_probability == pytest.approx(other.log_probability, abs=1e-3)
+
+
 def test_timings_hold_a_batchs_seconds_a_prompt(wild: Decoder) -> None:
     timings: list[float] = []
     wild.generate(PROMPTS, 4, batch_size=2, timings=timings)
@@ -224,3 +249,41 @@ def test_a_model_without_chat_template_is_asked_in_plain_lines(
     assert decoder.tokenizer.chat_template == PLAIN_TEMPLATE
     text = decoder.render((("system", "Be brief."), ("user", "When?")))
     assert text == "Be brief.\nWhen?\nAnswer:"
+
+
+def an_adapter(base: Path, folder: Path, target: str | list[str]) -> tuple[Adapter, Any]:
+    """An adapter that changes what is predicted, and the model with it beside the weights."""
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    torch.manual_seed(0)
+    tuned = get_peft_model(
+        model,
+        LoraConfig(r=4, target_modules=target, task_type="CAUSAL_LM", init_lora_weights=False),
+    )
+    tuned.save_pretrained(folder, save_embedding_layers=False)
+    blob = put_folder(folder, "adapters")
+    adapter = Adapter(blob=blob, base=f"path:{base}", rank=4, with_passages=False)
+    return adapter, tuned.eval()
+
+
+@pytest.mark.usefixtures("home", "unloaded")
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+# Peft warns of what is tested here.
+@pytest.mark.filterwarnings("ignore:Model .*tie_word_embeddings:UserWarning")
+@pytest.mark.parametrize(("target", "merges"), [("all-linear", True), (["lm_head"], False)])
+def test_an_adapter_is_merged_unless_it_shares_a_weight_and_predicts_the_same(
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str | list[str],
+    merges: bool,
+) -> None:
+    monkeypatch.setattr(module, "device_and_dtype", lambda: ("cpu", torch.float32))
+    adapter, beside = an_adapter(tiny_folder, tmp_path / "adapter", target)
+    loaded = load_decoder(adapter.base, adapter)
+    assert isinstance(loaded.model, PeftModel) != merges
+    tokens = torch.tensor([loaded.encode(PROMPTS)[0]])
+    with torch.no_grad():
+        wanted, found = beside(tokens).logits, loaded.model(tokens).logits
+        bare = fresh(tiny_folder).model(tokens).logits
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
+    assert (wanted - bare).abs().max() > 0.1

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tasks import encoding, progress
 from tasks.core.errors import InputError
@@ -24,6 +25,29 @@ def test_batches_sorted_by_length_come_back_in_the_given_order() -> None:
     # Padding changes sums a little in bf16; a wrong order would give far lower similarities.
     assert (together * alone).sum(axis=1).min() > 0.99
     assert ((together @ alone.T).argmax(axis=1) == np.arange(len(texts))).mean() > 0.9
+
+
+def test_batches_at_once_leave_torch_its_threads_and_stop_at_an_error() -> None:
+    threads = torch.get_num_threads()
+    texts = [f"boat {index}" for index in range(40 * encoding.BATCH)]
+    load_encoder(REF).encode(texts[: 3 * encoding.BATCH], "document")
+    assert torch.get_num_threads() == threads
+    seen: list[int] = []
+
+    def stop(_: str, done: int, __: int) -> None:
+        seen.append(done)
+        if done:
+            raise KeyboardInterrupt
+
+    token = progress.reporter.set(stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            load_encoder(REF).encode(texts, "document")
+    finally:
+        progress.reporter.reset(token)
+    assert seen[-1] < len(texts)
+    assert torch.get_num_threads() == threads
+    assert not encoding._at_once.locked()
 
 
 def test_related_texts_are_nearer_than_unrelated_ones() -> None:
