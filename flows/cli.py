@@ -24,6 +24,7 @@ DEFAULTS = {
     # Failures are told once, by `main`; the run's page in Prefect has the whole log.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "TOKENIZERS_PARALLELISM": "false",
+    "TQDM_DISABLE": "1",  # the bar of a conversion; ours and those of downloads are others
 }
 INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 

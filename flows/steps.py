@@ -18,7 +18,8 @@ from prefect.context import TaskRunContext
 from prefect.results import get_result_store
 from pydantic import BaseModel
 
-from tasks.artifacts import Blob, content
+from tasks import index
+from tasks.artifacts import Blob, Index, content
 from tasks.core import digest
 from tasks.machine import runtime
 from tasks.progress import reporter
@@ -130,7 +131,7 @@ class Stages:
 
 
 def _lost(step: Task[..., Any], inputs: dict[str, Any]) -> bool:
-    """Whether a cached value refers to a blob that is gone."""
+    """Whether a cached value refers to a blob or an index that is gone."""
     policy = step.cache_policy
     if not isinstance(policy, ByContent):
         return False
@@ -141,18 +142,23 @@ def _lost(step: Task[..., Any], inputs: dict[str, Any]) -> bool:
     key = policy.key(dict(bound.arguments))
     if not store.exists(key):
         return False
-    return not all(exists(blob) for blob in _blobs(store.read(key).result))
+    return not all(_is_there(one) for one in _kept(store.read(key).result))
 
 
-def _blobs(value: object) -> Iterator[Blob]:
-    if isinstance(value, Blob):
+def _is_there(one: Blob | Index) -> bool:
+    return exists(one) if isinstance(one, Blob) else index.exists(one)
+
+
+def _kept(value: object) -> Iterator[Blob | Index]:
+    """What a value refers to that is kept elsewhere."""
+    if isinstance(value, Blob | Index):
         yield value
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            yield from _blobs(getattr(value, name))
+            yield from _kept(getattr(value, name))
     elif isinstance(value, tuple | list):
         for item in value:
-            yield from _blobs(item)
+            yield from _kept(item)
 
 
 @contextmanager

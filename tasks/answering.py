@@ -1,22 +1,36 @@
 """A system answers questions: retrieve, prompt, generate, score."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tasks.artifacts import Answer, Passage, Prompt, Question, Retrieval, System
 from tasks.core.ranking import recall_at, reciprocal_rank
 from tasks.core.scoring import read_answer, score_answer
-from tasks.decoder import Decoder, load_decoder
-from tasks.index import open_index
-from tasks.prompts import chat, plain
+from tasks.decoder import Decoder, Generation, load_decoder
+from tasks.prompts import REFUSAL, chat, plain
+from tasks.search import Found, open_index, search_latest
 
 
-def retrieve(
-    retrieval: Retrieval, questions: Sequence[Question]
-) -> tuple[tuple[Passage, ...], ...]:
-    """The passages for each question, best first."""
+class Reply(NamedTuple):
+    """An answer, the passages that it was given, and the digest of the index that was searched."""
+
+    text: str
+    passages: tuple[Passage, ...]
+    index_sha: str | None
+
+
+def retrieve(retrieval: Retrieval, questions: Sequence[Question]) -> Found:
+    """The passages for each question, best first, from the very index that is named."""
     searcher = open_index(retrieval.index)
-    texts = [question.question for question in questions]
-    return searcher.search(texts, k=retrieval.k, mode=retrieval.mode, alpha=retrieval.alpha)
+    return searcher.search([question.question for question in questions], retrieval)
+
+
+def refuses_unfound(retrieval: Retrieval | None) -> bool:
+    """Whether a system says that it does not know, unasked, where its search finds nothing.
+
+    One with `min_similarity` does; another leaves it to the model.
+    """
+    return retrieval is not None and retrieval.min_similarity is not None
 
 
 def render(
@@ -34,22 +48,35 @@ def generate_answers(
     questions: Sequence[Question],
     passages: Sequence[tuple[Passage, ...]] | None,
     *,
+    refuse_unfound: bool = False,
     batch_size: int = 32,
     step: str = "",
     timings: list[float] | None = None,
 ) -> tuple[Answer, ...]:
-    """Answers of one decoder and prompt to questions whose passages are already there."""
+    """Answers of one decoder and prompt to questions whose passages are already there.
+
+    With `refuse_unfound` the decoder is not asked where no passage is: `REFUSAL` is the answer,
+    of no tokens and to no prompt.
+    """
     found: Sequence[tuple[Passage, ...] | None] = passages or [None] * len(questions)
+    unasked = [refuse_unfound and shown == () for shown in found]
     rendered = [
-        render(decoder, prompt, question.question, shown)
-        for question, shown in zip(questions, found, strict=True)
+        "" if skipped else render(decoder, prompt, question.question, shown)
+        for question, shown, skipped in zip(questions, found, unasked, strict=True)
     ]
-    made = decoder.generate(
-        rendered, prompt.max_new_tokens, batch_size=batch_size, step=step, timings=timings
+    made = iter(
+        decoder.generate(
+            [text for text, skipped in zip(rendered, unasked, strict=True) if not skipped],
+            prompt.max_new_tokens,
+            batch_size=batch_size,
+            step=step,
+            timings=timings,
+        )
     )
+    answers = [Generation(REFUSAL, 0, 0) if skipped else next(made) for skipped in unasked]
     return tuple(
         _scored(question, text, shown, answer.text, answer.tokens_in, answer.tokens_out)
-        for question, text, shown, answer in zip(questions, rendered, found, made, strict=True)
+        for question, text, shown, answer in zip(questions, rendered, found, answers, strict=True)
     )
 
 
@@ -82,14 +109,16 @@ def _scored(
     )
 
 
-def reply(system: System, question: str) -> tuple[str, tuple[Passage, ...]]:
-    """One answer outside any evaluation, with the passages it was given."""
+def reply(system: System, question: str) -> Reply:
+    """One answer outside any evaluation, from what the index's name points at now."""
     found: tuple[Passage, ...] | None = None
+    searched: str | None = None
     if system.retrieval:
-        spec = system.retrieval
-        searcher = open_index(spec.index)
-        found = searcher.search([question], k=spec.k, mode=spec.mode, alpha=spec.alpha)[0]
+        (found,), index = search_latest(system.retrieval.index, [question], system.retrieval)
+        searched = index.sha
+        if not found and refuses_unfound(system.retrieval):
+            return Reply(read_answer(REFUSAL), (), searched)
     decoder = load_decoder(system.model.ref, system.adapter)
     prompt = render(decoder, system.prompt, question, found)
     (made,) = decoder.generate([prompt], max_new_tokens=system.prompt.max_new_tokens)
-    return read_answer(made.text), found or ()
+    return Reply(read_answer(made.text), found or (), searched)

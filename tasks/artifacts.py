@@ -51,13 +51,22 @@ class Blob(Value):
 
 
 class Document(Value):
-    """One source document; `sha` is the digest of its text."""
+    """One source document; `sha` is the digest of its text, `date` is written YYYY-MM-DD."""
 
     id: str
     title: str
     text: str
     source: str
     sha: str
+    date: str | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def content_sha(self) -> str:
+        """Digest of all fields; its text counts by `sha`."""
+        return digest.of_json(
+            [self.id, self.title, self.sha, self.source, self.date, list(self.tags)]
+        )
 
 
 class Question(Value):
@@ -86,12 +95,16 @@ class Dropped(Value):
 
 
 class Corpus(Value):
-    """The documents of a run: JSON lines of `Document` in the store."""
+    """The documents of a run: JSON lines of `Document` in the store.
+
+    `same_text` gives, for each document left out as a repetition, the id of the one kept.
+    """
 
     schema_version: int = SCHEMA_VERSION
     documents: Blob
     count: int
     dropped: tuple[Dropped, ...] = ()
+    same_text: dict[str, str] = {}
 
 
 class SplitCount(Value):
@@ -159,32 +172,57 @@ class ModelRef(Value):
 
 
 class Index(Value):
-    """A built retrieval index; `blob` holds its data, `sha` names content and settings."""
+    """A built retrieval index; `address` is where its backend holds it, `sha` what it holds.
+
+    `sha` names content and settings, `embedded_by` the encoder's weights, device and dtype. `uri`
+    is the folder that a LanceDB index is opened from; of a Weaviate index it tells people which
+    server held it: the connection comes from the environment.
+    """
 
     schema_version: int = SCHEMA_VERSION
     name: str
     backend: str
-    blob: Blob
+    uri: str
+    address: str
     sha: str
     corpus: str
     encoder: str
     encoder_sha: str
+    embedded_by: str
     dimension: int
     chunk_tokens: int
     chunks: int
+    bytes: int
 
 
-class Retrieval(Value):
-    """How a system retrieves: which index, how many passages, by which search."""
+class Search(Value):
+    """How an index is searched.
 
-    index: Index
+    `alpha` is the weight of vector search in hybrid mode; the `neighbours` chunks on either side
+    of a hit are joined to it; where the best cosine is below `min_similarity`, nothing is found;
+    `reranker` is a cross-encoder, by reference.
+    """
+
     k: int
     mode: SearchMode = "vector"
     alpha: float = 0.5
+    neighbours: int = 0
+    min_similarity: float | None = None
+    reranker: str | None = None
+
+
+class Retrieval(Search):
+    """How a system retrieves: from which index, by which search and which reranker's weights."""
+
+    index: Index
+    reranker_sha: str | None = None
 
 
 class Passage(Value):
-    """A retrieved chunk with what a citation needs; `score` is higher for better."""
+    """A retrieved chunk with what a citation needs; `score` is higher for better.
+
+    `last` is the position of the last chunk where several were joined, None where it is one.
+    """
 
     document: str
     title: str
@@ -192,6 +230,8 @@ class Passage(Value):
     text: str
     score: float
     sha: str
+    source: str = ""
+    last: int | None = None
 
 
 class Prompt(Value):

@@ -45,7 +45,7 @@ class Check(Value):
 def examine(run: RunFile | None, folder: Path) -> tuple[Check, ...]:
     """Look at everything; `folder` is the run file's, which its data paths are relative to."""
     checks = [python_version(), *map(library, _requirements()), device()]
-    checks += [prefect_api(os.environ.get("PREFECT_API_URL")), tracking(), hub()]
+    checks += [prefect_api(os.environ.get("PREFECT_API_URL")), tracking(), vectors(), hub()]
     if run is None:
         return (*checks, disk(WORKING_GIB))
     models = tuple(resolve(spec) for spec in run.models)
@@ -118,6 +118,24 @@ def tracking(ask: Callable[[str], str | None] = answers) -> Check:
         return Check(name="mlflow", status="ok", found=uri)
     remedy = "Start it, or unset MLFLOW_TRACKING_URI to use an SQLite file."
     return _reached("mlflow", uri, ask(f"{uri.rstrip('/')}/health"), remedy)
+
+
+def vectors() -> Check:
+    """Whether the named Weaviate server answers, with this key, in a version that is recent enough.
+
+    Without one, indexes are LanceDB's, in files.
+    """
+    if not services().weaviate_url:
+        return Check(name="weaviate", status="ok", found="no WEAVIATE_URL: indexes are files")
+    from tasks.weaviate_client import connect_weaviate
+
+    try:
+        version = connect_weaviate(patience=0).get_meta()["version"]
+    except InputError as fault:
+        found = f"{fault.where}: found {fault.value}; allowed: {fault.allowed}"
+        return Check(name="weaviate", status="fail", found=found, remedy=fault.remedy)
+    found = f"{services().weaviate_url} answers, version {version}"
+    return Check(name="weaviate", status="ok", found=found)
 
 
 def hub(ask: Callable[[str], str | None] = answers) -> Check:

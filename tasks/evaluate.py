@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from tasks.answering import generate_answers, retrieve
+from tasks.answering import generate_answers, refuses_unfound, retrieve
 from tasks.artifacts import (
     Adapter,
     Answer,
@@ -65,7 +65,7 @@ def choose_prompt(
     best: tuple[float, Prompt] | None = None
     for prompt in candidates(path, spec, shown):
         answers = generate_answers(
-            decoder, prompt, asked, found,
+            decoder, prompt, asked, found, refuse_unfound=refuses_unfound(retrieval),
             batch_size=spec.batch_size, step=f"{path}: trying prompt {prompt.name!r}",
         )  # fmt: skip
         score = sum(answer.scores[primary] for answer in answers) / len(answers)
@@ -84,6 +84,7 @@ def answer_split(system: System, examples: ExampleSet, split: Split, batch_size:
         decoder = load_decoder(system.model.ref, system.adapter)
         rows = generate_answers(
             decoder, system.prompt, questions, found,
+            refuse_unfound=refuses_unfound(system.retrieval),
             batch_size=batch_size, step=f"{system.path}: answering {split}", timings=meter.samples,
         )  # fmt: skip
         meter.tokens = sum(row.tokens_in + row.tokens_out for row in rows)

@@ -1,247 +1,243 @@
-"""The retrieval index behind one narrow interface: build, open, search, describe."""
+"""The retrieval index: built from a corpus, kept in step with it, swapped, listed, rolled back."""
 
-import json
-import shutil
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
-from typing import Protocol, TypeAlias
 
-import numpy as np
-from pydantic import ValidationError
-
-from tasks import index_lancedb
-from tasks.artifacts import Corpus, Document, Index, Passage, SearchMode, Value
-from tasks.chunking import Chunk, chunk, clean
+from tasks.artifacts import Corpus, Index, Question
+from tasks.canary import check_canaries, found_sources, share
 from tasks.core import digest
 from tasks.core.errors import InputError
-from tasks.encoding import Encoder, Vectors, encoder_sha, load_encoder
+from tasks.encoding import Encoder, encoder_sha, load_encoder
+from tasks.filling import Filled, Job, filled
+from tasks.index_backend import BACKENDS, Backend, backend_of, collection_name
+from tasks.index_record import (
+    BuildReport,
+    Record,
+    Version,
+    get_manifest,
+    put_manifest,
+    read_records,
+)
+from tasks.lock import alone
 from tasks.references import weights_digest
 from tasks.run import IndexSpec
-from tasks.services import services
-from tasks.store import exists, get_rows, local_folder, put_folder, scratch
+from tasks.sampling import shuffled
+from tasks.store import get_bytes
 
-FORMAT = 1  # of what the backends write; a new number makes every index anew
-FIELDS = ("document", "title", "source")
-
-Found: TypeAlias = tuple[tuple[Passage, ...], ...]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a backend is asked: no text is blank, `where` names only `FIELDS`.
-
-    `vectors` has a row for each text; it is None in keyword mode, which needs no encoder.
-    """
-
-    texts: tuple[str, ...]
-    vectors: Vectors | None
-    k: int
-    mode: SearchMode
-    alpha: float
-    where: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Backend:
-    """What holds an index, as four functions; the folder is all that names one to them.
-
-    `write(folder, chunks, vectors)` fills an empty folder, `vectors(folder)` gives them back by
-    the chunks' sha, `count(folder)` counts chunks, `finder(folder)` opens it once for many
-    requests. A finder returns at most k passages for each text, best first, equal scores in the
-    order of document and position.
-    """
-
-    write: Callable[[Path, Sequence[Chunk], Vectors], None]
-    vectors: Callable[[Path], dict[str, Vectors]]
-    count: Callable[[Path], int]
-    finder: Callable[[Path], Callable[[Request], Found]]
-
-
-BACKENDS: dict[str, Backend] = {
-    "lancedb": Backend(
-        index_lancedb.write, index_lancedb.vectors, index_lancedb.count, index_lancedb.finder
-    ),
-}
-
-
-class Searcher(Protocol):
-    """An opened index."""
-
-    def search(
-        self,
-        queries: Sequence[str],
-        k: int,
-        mode: SearchMode,
-        alpha: float = 0.5,
-        where: Mapping[str, str] | None = None,
-    ) -> Found:
-        """At most k passages for each query, best first; a blank query finds nothing.
-
-        `alpha` is the weight of vector search in hybrid mode; `where` keeps only passages whose
-        fields equal the given values.
-
-        Raises:
-            InputError: k is below 1, or `where` names an unknown field.
-        """
-
-    def describe(self) -> dict[str, object]:
-        """What the index holds and how it was made, as plain values."""
-
-
-class _Built(Value):
-    """The last index of a name, and the encoder, device and dtype of its vectors."""
-
-    index: Index
-    vectors: str
+FORMAT = 2  # of rows and their ids; a new number makes every index anew
 
 
 def build(
-    corpus: Corpus, spec: IndexSpec, name: str, load: Callable[[str], Encoder] = load_encoder
+    corpus: Corpus,
+    spec: IndexSpec,
+    name: str,
+    canaries: Sequence[Question] = (),
+    load: Callable[[str], Encoder] = load_encoder,
+    used: Collection[str] = (),
 ) -> Index:
-    """Build an index, or return the last one of this name if nothing it depends on changed.
+    """Bring the index of this name in step with a corpus, at a cost that follows the change.
 
-    Passages that the last one held, under the same encoder, device and dtype, are not embedded
-    again. The index enters the store by a rename at the end: it is whole or absent.
+    Encoder and chunking as before: the collection is edited, new rows first. Another encoder or
+    chunking fills a collection beside it, and the name moves there once it is whole and finds the
+    sources of the canary questions as well as the present index does. A build that died is taken
+    up where it stopped. The newest `spec.keep` versions stay, and those whose sha is in `used`.
 
     Raises:
-        InputError: no text in the corpus, or chunks longer than the encoder reads.
+        InputError: no text in the corpus, chunks longer than the encoder reads, canaries not
+            found, or another build of this name at work. The name points where it did.
+            Or the name was moved meanwhile: by hand, or by a build on another machine.
+        WriteFailed: rows that the backend did not take. The name points where it did.
     """
-    embedded_by = encoder_sha(spec.encoder)
-    made_by = (FORMAT, version("semchunk"), spec.backend, spec.chunk_tokens, embedded_by)
-    sha = digest.of_json([corpus.documents.sha, made_by])
-    last = _last(name)
-    if last and last.index.sha == sha:
-        return last.index
-    encoder = load(spec.encoder)
-    chunks = _chunks(corpus, spec, encoder)
-    reusable = last if last and last.vectors == embedded_by else None
-    vectors = _embedded(chunks, encoder, reusable)
-    folder = scratch(f"index-{name}")
-    BACKENDS[spec.backend].write(folder, chunks, vectors)
-    index = Index(
-        name=name,
-        backend=spec.backend,
-        blob=put_folder(folder, "indexes"),
-        sha=sha,
-        corpus=corpus.documents.sha,
-        encoder=spec.encoder,
-        encoder_sha=encoder.weights,
-        dimension=encoder.dimension,
-        chunk_tokens=spec.chunk_tokens,
-        chunks=len(chunks),
-    )
-    shutil.rmtree(folder)
-    _remember(_Built(index=index, vectors=embedded_by))
+    backend, embedded_by = BACKENDS[spec.backend](name), encoder_sha(spec.encoder)
+    settings = digest.of_json([FORMAT, version("semchunk"), spec.chunk_tokens, embedded_by])
+    sha = digest.of_json([corpus.documents.sha, spec.backend, settings])
+    with alone(name):
+        records = read_records(backend, name)
+        pointed = backend.current(name)
+        present = records.get(pointed or "")
+        if present and present.index.sha == sha and _whole(backend, present):
+            return present.index
+        collection = collection_name(name, settings)
+        job = Job(corpus, spec, name, load, backend, collection, embedded_by, sha, records, present)
+        known = shuffled([one for one in canaries if one.document], seed=0)
+        index = _built(job, known[: spec.canaries])
+        _check_pointer(backend, name, pointed)
+        backend.swap(name, index.address)
+        _prune(backend, name, spec.keep, used)
     return index
 
 
-def open_index(index: Index, load: Callable[[str], Encoder] = load_encoder) -> Searcher:
-    """Open a built index for searching; the encoder is loaded by the first search that needs it.
+def index_report(index: Index) -> BuildReport:
+    """What the build of an index did."""
+    return _record(index).report
+
+
+def manifest_of(index: Index) -> bytes:
+    """The manifest of an index as JSON lines: row id, document, position and digests."""
+    return get_bytes(_record(index).manifest)
+
+
+def exists(index: Index) -> bool:
+    """Whether an index is still what it was: not removed, and not refreshed in place."""
+    record = read_records(backend_of(index), index.name).get(index.address)
+    return record is not None and record.index.sha == index.sha
+
+
+def latest(index: Index) -> Index:
+    """What the name of an index points at now.
 
     Raises:
-        InputError: the index is gone or incomplete, or the encoder's weights have changed.
+        InputError: the name points at nothing.
     """
-    remedy = "Build the index again."
-    if not exists(index.blob):
-        raise InputError(f"index {index.name}", index.blob.uri, "an index in the store", remedy)
-    weights = weights_digest(index.encoder)
-    if weights != index.encoder_sha:
-        raise InputError(
-            f"index {index.name}: encoder", f"{index.encoder} ({weights})",
-            f"the weights it was built with ({index.encoder_sha})", remedy,
-        )  # fmt: skip
-    folder, backend = local_folder(index.blob), BACKENDS[index.backend]
-    count = backend.count(folder)
-    if count != index.chunks:
-        raise InputError(f"index {index.name}", count, f"{index.chunks} passages", remedy)
-    return _Opened(index, backend.finder(folder), load)
+    backend = backend_of(index)
+    record = read_records(backend, index.name).get(backend.current(index.name) or "")
+    return record.index if record else _missing(index.name)
 
 
-@dataclass(frozen=True)
-class _Opened:
-    index: Index
-    find: Callable[[Request], Found]
-    load: Callable[[str], Encoder]
-
-    def search(
-        self,
-        queries: Sequence[str],
-        k: int,
-        mode: SearchMode,
-        alpha: float = 0.5,
-        where: Mapping[str, str] | None = None,
-    ) -> Found:
-        """Encode all queries in one go and ask the backend for those that are not blank."""
-        if k < 1:
-            raise InputError("index.k", k, "1 or more", "Ask for at least one passage.")
-        for field in where or {}:
-            if field not in FIELDS:
-                raise InputError("where", field, ", ".join(FIELDS), "Filter on one of these.")
-        cleaned = [clean(query).strip() for query in queries]
-        texts = tuple(text for text in cleaned if text)
-        if not texts:
-            return ((),) * len(cleaned)
-        encode = None if mode == "keyword" else self.load(self.index.encoder).encode
-        vectors = encode(texts, "query") if encode else None
-        found = iter(self.find(Request(texts, vectors, k, mode, alpha, dict(where or {}))))
-        return tuple(next(found) if text else () for text in cleaned)
-
-    def describe(self) -> dict[str, object]:
-        """The index's own fields, without where it is stored, and what `where` may name."""
-        return {**self.index.model_dump(mode="json", exclude={"blob"}), "fields": FIELDS}
-
-
-def _chunks(corpus: Corpus, spec: IndexSpec, encoder: Encoder) -> tuple[Chunk, ...]:
-    if spec.chunk_tokens > encoder.max_tokens:
-        raise InputError(
-            "index.chunk_tokens", spec.chunk_tokens, f"at most {encoder.max_tokens}",
-            f"{spec.encoder} reads no further: choose shorter chunks or another encoder.",
-        )  # fmt: skip
-    documents = get_rows(corpus.documents, Document)
-    chunks = tuple(
-        piece
-        for document in documents
-        for piece in chunk(document, spec.chunk_tokens, encoder.count)
+def versions(name: str, backend: str = "lancedb") -> tuple[Version, ...]:
+    """The finished indexes of a name, newest first."""
+    store = BACKENDS[backend](name)
+    current = store.current(name)
+    return tuple(
+        Version(
+            address=address,
+            sha=record.index.sha,
+            built=record.built,
+            chunks=record.index.chunks,
+            bytes=record.index.bytes,
+            encoder=record.index.encoder,
+            chunk_tokens=record.index.chunk_tokens,
+            current=address == current,
+        )
+        for address, record in read_records(store, name).items()
+        if record.accepted or address == current
     )
-    if not chunks:
+
+
+def rollback(name: str, backend: str = "lancedb") -> Index:
+    """Point a name at the newest version that is older than the present one.
+
+    Raises:
+        InputError: there is none.
+    """
+    store = BACKENDS[backend](name)
+    records = read_records(store, name)
+    present = records.get(store.current(name) or "")
+    if present is None:
+        return _missing(name)
+    older = [one for one in records.values() if one.accepted and one.built < present.built]
+    if not older:
         raise InputError(
-            "data.documents", f"{len(documents)} documents without text", "documents with text",
-            "Point at a folder that holds some.",
+            f"index {name}", f"no version before {present.index.address}", "an older version",
+            "Older ones were removed (index.keep), or there never was one.",
         )  # fmt: skip
-    return chunks
+    store.swap(name, older[0].index.address)
+    return older[0].index
 
 
-def _embedded(chunks: Sequence[Chunk], encoder: Encoder, last: _Built | None) -> Vectors:
-    """A vector for each chunk; equal texts, and those the last index held, are not embedded."""
-    known: dict[str, Vectors] = {}
-    if last:
-        known = BACKENDS[last.index.backend].vectors(local_folder(last.index.blob))
-    missing = {chunk.sha: chunk.text for chunk in chunks if chunk.sha not in known}
-    if missing:
-        fresh = encoder.encode(tuple(missing.values()), "document")
-        known.update(zip(missing, fresh, strict=True))
-    return np.stack([known[chunk.sha] for chunk in chunks])
+def prune(
+    name: str, keep: int, used: Collection[str] = (), backend: str = "lancedb"
+) -> tuple[str, ...]:
+    """Remove all but the newest versions, the present one and those in use; what was removed."""
+    with alone(name):
+        return _prune(BACKENDS[backend](name), name, keep, used)
 
 
-def _pointer(name: str) -> Path:
-    return services().home / "indexes" / f"{name}.json"
+def _prune(backend: Backend, name: str, keep: int, used: Collection[str]) -> tuple[str, ...]:
+    records = read_records(backend, name)
+    accepted = [address for address, record in records.items() if record.accepted]
+    kept = {*accepted[:keep], backend.current(name)}
+    kept |= {address for address, record in records.items() if record.index.sha in used}
+    finished = {record.collection for record in records.values()}
+    unfinished = [one for one in backend.collections(name) if one not in finished]
+    removed = (*(address for address in records if address not in kept), *unfinished)
+    for address in removed:
+        backend.drop(address)
+    return removed
 
 
-def _last(name: str) -> _Built | None:
-    """The last index of this name; None if there is none, or its data or note are gone."""
-    try:
-        built = _Built.model_validate(json.loads(_pointer(name).read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError):
-        return None
-    return built if exists(built.index.blob) else None
+def _built(job: Job, canaries: Sequence[Question]) -> Index:
+    """Fill the job's collection, check it, and keep it under an address of its own."""
+    began, backend = time.perf_counter(), job.backend
+    present = job.present
+    before = found_sources(present.index, job, canaries, present.found) if present else {}
+    done = filled(job)
+    draft = _draft(job, done)
+    address = backend.commit(job.collection, draft.model_dump_json())
+    size = backend.size(address)
+    index = draft.index.model_copy(update={"address": address, "bytes": size})
+    documents = {one.document for one in done.manifest.values()}
+    asked = [one for one in canaries if one.document in documents]
+    found = found_sources(index, job, asked)
+    recall = share(before, asked, job), share(found, asked, job)
+    if draft.report.rebuilt:
+        check_canaries(job, *recall)
+    told = {"canaries": len(asked), "canary_before": recall[0], "canary_after": recall[1]}
+    spent = {"seconds": time.perf_counter() - began, "bytes": size}
+    report = draft.report.model_copy(update=told | spent)
+    update = {"index": index, "report": report, "found": found, "accepted": True}
+    record = draft.model_copy(update=update)
+    final = backend.commit(job.collection, record.model_dump_json())
+    if final != address:
+        backend.drop(address)
+    return index.model_copy(update={"address": final})
 
 
-def _remember(built: _Built) -> None:
-    pointer = _pointer(built.index.name)
-    pointer.parent.mkdir(parents=True, exist_ok=True)
-    part = pointer.with_suffix(f".{uuid.uuid4().hex}.part")
-    part.write_text(built.model_dump_json(), encoding="utf-8")
-    part.replace(pointer)
+def _draft(job: Job, done: Filled) -> Record:
+    """The record of a filled collection, before its canaries are asked."""
+    present = job.present
+    rebuilt = present is not None and present.collection != job.collection
+    index = Index(
+        name=job.name,
+        backend=job.spec.backend,
+        uri=job.backend.uri,
+        address=job.collection,
+        sha=job.sha,
+        corpus=job.corpus.documents.sha,
+        encoder=job.spec.encoder,
+        encoder_sha=weights_digest(job.spec.encoder),
+        embedded_by=job.embedded_by,
+        dimension=done.dimension,
+        chunk_tokens=job.spec.chunk_tokens,
+        chunks=len(done.manifest),
+        bytes=0,
+    )
+    return Record(
+        index=index,
+        collection=job.collection,
+        built=datetime.now(UTC).isoformat(),
+        manifest=put_manifest(done.manifest),
+        report=done.report.model_copy(update={"rebuilt": rebuilt}),
+        accepted=not rebuilt,
+    )
+
+
+def _check_pointer(backend: Backend, name: str, expected: str | None) -> None:
+    """The lock is this machine's alone: what others did to the name meanwhile is not undone."""
+    pointed = backend.current(name)
+    if pointed != expected:
+        raise InputError(
+            f"index {name}", f"moved to {pointed} while this build was at work", str(expected),
+            "Another machine builds it, or it was rolled back: run again.",
+        )  # fmt: skip
+
+
+def _whole(backend: Backend, record: Record) -> bool:
+    """Whether an index holds what its manifest says."""
+    return backend.entries(record.index.address) == get_manifest(record.manifest)
+
+
+def _record(index: Index) -> Record:
+    record = read_records(backend_of(index), index.name).get(index.address)
+    if record is None or record.index.sha != index.sha:
+        raise InputError(
+            f"index {index.name}", index.address, f"the index with digest {index.sha}",
+            "It was removed, or refreshed in place: build it again.",
+        )  # fmt: skip
+    return record
+
+
+def _missing(name: str) -> Index:
+    raise InputError("index", name, "the name of an index that was built", "Build it first.")

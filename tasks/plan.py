@@ -28,7 +28,10 @@ def _planned(
     run: RunFile, model: ModelRef, corpus: Corpus, examples: ExampleSet, there: float
 ) -> Planned:
     size = model.params, model.layers, model.hidden
-    tokens = run.index.k * run.index.chunk_tokens + 256  # the passages, and all around them
+    index = run.index
+    chunks = max(index.try_k, default=index.k) * (2 * index.neighbours + 1)
+    longest = max(index.try_chunk_tokens, default=index.chunk_tokens)
+    tokens = chunks * longest + 256  # the passages, and all around them
     answering = answer_gib(*size, run.answering.batch_size, tokens)
     training = train_gib(
         *size, run.training.batch_size, min(tokens, run.training.max_tokens), rank=run.training.rank

@@ -10,7 +10,8 @@ from tasks.artifacts import Document, ExampleSet, Question, Split, SplitCount
 from tasks.core.errors import InputError
 from tasks.core.leakage import crossing, resembling
 from tasks.core.splits import assign, joined, questions_needed
-from tasks.reading import SHOWN, Row, as_value, filled, left_out, nearest, read_rows, unique
+from tasks.reading import SHOWN, filled, left_out, nearest, unique
+from tasks.rows import Row, as_value, read_rows
 from tasks.run import Data
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -38,7 +39,7 @@ def collect_questions(
         InputError: a row is at fault, a question or a document leaks from one split into
             another, or a split is empty.
     """
-    rows = read_rows(source, list(Question.model_fields), ["id", "question"], lists=["answers"])
+    rows = read_rows(source, list(Question.model_fields), ["id", "question"], {"answers": "|"})
     known = {**(same_text or {}), **{document.id: document.id for document in documents}}
     found = [(row.where, _question(row, known)) for row in rows]
     by_id, repeated = unique(found, list(Question.model_fields))

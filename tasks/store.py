@@ -1,56 +1,94 @@
 """The artifact store: content-addressed blobs under one fsspec URL."""
 
+import hashlib
 import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import fsspec
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 
 from tasks.artifacts import Blob
 from tasks.core import digest
 from tasks.core.errors import InputError
 from tasks.services import services
 
+PART = 1 << 20  # bytes read at once
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def put_bytes(data: bytes, suffix: str) -> Blob:
     """Store bytes under their digest; storing them again changes nothing."""
-    sha = digest.of_bytes(data)
-    fs, root = fsspec.core.url_to_fs(services().store)
-    target = f"{root}/blobs/{sha}{suffix}"
-    if not fs.exists(target):
-        fs.makedirs(f"{root}/blobs", exist_ok=True)
-        part = f"{target}.{uuid.uuid4().hex}.part"
-        fs.pipe_file(part, data)
-        fs.mv(part, target)
-    return Blob(uri=fs.unstrip_protocol(target), sha=sha, bytes=len(data))
+    return _put([data], suffix)
 
 
 def put_rows(rows: Iterable[BaseModel]) -> Blob:
-    """Store values as JSON lines."""
-    lines = (row.model_dump_json() + "\n" for row in rows)
-    return put_bytes("".join(lines).encode("utf-8", "surrogatepass"), ".jsonl")
+    """Store values as JSON lines, one at a time; what stops halfway leaves nothing."""
+    return _put((f"{_line(row)}\n".encode() for row in rows), ".jsonl")
+
+
+def _line(row: BaseModel) -> str:
+    try:
+        return row.model_dump_json()
+    except PydanticSerializationError:  # half a surrogate pair: JSON can only write it escaped
+        return json.dumps(row.model_dump())
+
+
+def _put(parts: Iterable[bytes], suffix: str) -> Blob:
+    """Write parts beside their target, which is named by the digest that is known at the end."""
+    fs, root = fsspec.core.url_to_fs(services().store)
+    fs.makedirs(f"{root}/blobs", exist_ok=True)
+    part = f"{root}/blobs/{uuid.uuid4().hex}.part"
+    seen, size = hashlib.sha256(), 0
+    try:
+        with fs.open(part, "wb") as stream:
+            for data in parts:
+                seen.update(data)
+                size += stream.write(data)
+        sha = seen.hexdigest()[: digest.LENGTH]
+        target = f"{root}/blobs/{sha}{suffix}"
+        if not fs.exists(target):
+            fs.mv(part, target)
+    finally:
+        if fs.exists(part):
+            fs.rm(part)
+    return Blob(uri=fs.unstrip_protocol(target), sha=sha, bytes=size)
 
 
 def get_bytes(blob: Blob) -> bytes:
     """Read a blob back and check that it is what it was."""
     with fsspec.open(blob.uri, "rb") as stream:
         data: bytes = stream.read()
-    if digest.of_bytes(data) != blob.sha:
-        raise InputError(blob.uri, digest.of_bytes(data), blob.sha, "Delete the damaged file.")
+    _check(blob, digest.of_bytes(data))
     return data
 
 
 def get_rows(blob: Blob, model: type[Model]) -> tuple[Model, ...]:
     """Read values back from JSON lines."""
-    text = get_bytes(blob).decode("utf-8", "surrogatepass")
-    return tuple(model.model_validate(json.loads(line)) for line in text.split("\n") if line)
+    return tuple(iter_rows(blob, model))
+
+
+def iter_rows(blob: Blob, model: type[Model]) -> Iterator[Model]:
+    """Read values back from JSON lines, one at a time; the whole blob is checked before."""
+    with fsspec.open(blob.uri, "rb") as stream:
+        seen = hashlib.sha256()
+        while part := stream.read(PART):
+            seen.update(part)
+        _check(blob, seen.hexdigest()[: digest.LENGTH])
+        stream.seek(0)
+        for line in stream:
+            yield model.model_validate(json.loads(line))
+
+
+def _check(blob: Blob, sha: str) -> None:
+    if sha != blob.sha:
+        raise InputError(blob.uri, sha, blob.sha, "Delete the damaged file.")
 
 
 def put_folder(folder: Path, kind: str) -> Blob:

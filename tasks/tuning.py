@@ -14,9 +14,9 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.collect import read_general_text, read_questions
-from tasks.index import open_index
 from tasks.run import TrainingSpec
 from tasks.sampling import shuffled
+from tasks.search import open_index
 
 
 def train_path(
@@ -54,9 +54,12 @@ def grounded(
     what was found.
     """
     searcher = open_index(retrieval.index)
-    k, mode, alpha = retrieval.k, retrieval.mode, retrieval.alpha
-    # Twice as many are fetched, so that distractors can fill a left-out source's places.
-    found = searcher.search([q.question for q in questions], k=2 * k, mode=mode, alpha=alpha)
+    k = retrieval.k
+    # Twice as many are fetched, so that distractors can fill a left-out source's places. Where
+    # nothing is similar enough, a system refuses unasked: there is nothing to learn from that.
+    more = retrieval.model_copy(update={"k": 2 * k, "min_similarity": None})
+    one = more.model_copy(update={"k": 1})
+    found = searcher.search([question.question for question in questions], more)
     answerable = [question for question in questions if question.answerable]
     left_out = {q.id for q in shuffled(answerable, seed)[: round(len(answerable) * without_source)]}
     rows = []
@@ -70,8 +73,7 @@ def grounded(
         elif any(passage.document == source for passage in passages[:k]):
             chosen = passages[:k]
         else:
-            where = {"document": source}
-            best = searcher.search([question.question], k=1, mode=mode, alpha=alpha, where=where)[0]
+            (best,) = searcher.search([question.question], one, {"document": source})
             chosen = (*passages[: k - 1], *best)
         rows.append((question, chosen))
     return tuple(rows)

@@ -1,6 +1,7 @@
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,11 +14,13 @@ from prefect import flow
 import tasks
 from flows import steps
 from flows.steps import ByContent, Stages, code_digest, step
-from tasks.artifacts import Blob, Corpus, Cost, Index, Question, Retrieval
+from tasks.artifacts import Blob, Corpus, Cost, Document, Index, Question, Retrieval
 from tasks.core.errors import InputError
+from tasks.index import build, exists
 from tasks.progress import reporter
 from tasks.record import Stage
 from tasks.run import IndexSpec
+from tasks.store import put_rows
 
 POLICY = ByContent(name="answer", module="tasks.sampling")
 HERE = Blob(uri="file:///here/1.jsonl", sha="1", bytes=3)
@@ -31,8 +34,9 @@ def corpus(blob: Blob) -> Corpus:
 
 def built(blob: Blob, sha: str) -> Retrieval:
     index = Index(
-        name=f"name of {blob.sha}", backend="lancedb", blob=blob, sha=sha, corpus="c", encoder="e",
-        encoder_sha="es", dimension=3, chunk_tokens=64, chunks=9,
+        name=f"name of {blob.sha}", backend="lancedb", uri=blob.uri, address=blob.sha, sha=sha,
+        corpus="c", encoder="e", encoder_sha="es", embedded_by="eb", dimension=3, chunk_tokens=64,
+        chunks=9, bytes=blob.bytes,
     )  # fmt: skip
     return Retrieval(index=index, k=3)
 
@@ -266,6 +270,21 @@ def test_a_cached_value_whose_blob_is_gone_is_made_again(make: Callable[..., Any
     assert reused.reused
     assert third == again
     assert len(calls(make)) == 2
+
+
+def test_a_cached_index_that_is_gone_is_built_again(home: Path, prefect_url: str) -> None:
+    document = Document(id="pier", title="Pier", text="Built in 1886.", source="p.md", sha="1")
+    inputs = {
+        "corpus": Corpus(documents=put_rows([document]), count=1), "spec": IndexSpec(),
+        "name": "gone",
+    }  # fmt: skip
+    first, _ = run_once(build, "index", **inputs)
+    _, reused = run_once(build, "index", **inputs)
+    shutil.rmtree(first.uri)
+    again, stage = run_once(build, "index", **inputs)
+    assert (reused.reused, stage.reused) == (True, False)
+    assert again.sha == first.sha
+    assert exists(again)
 
 
 def test_a_failure_is_raised_and_not_kept(make: Callable[..., Any]) -> None:

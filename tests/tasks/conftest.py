@@ -8,7 +8,6 @@ import pytest
 from tasks.artifacts import (
     Adapter,
     Answer,
-    Blob,
     Corpus,
     Cost,
     Document,
@@ -64,10 +63,10 @@ def adapter_in_store() -> Adapter:
 
 
 def system(prompt: str, *, retrieves: bool, adapter: Adapter | None = None) -> System:
-    blob = Blob(uri="nowhere", sha="b1", bytes=1)
     index = Index(
-        name="harbour", backend="lancedb", blob=blob, sha="index-1", corpus="c", encoder="e",
-        encoder_sha="es", dimension=3, chunk_tokens=96, chunks=4,
+        name="harbour", backend="lancedb", uri="nowhere", address="harbour@1", sha="index-1",
+        corpus="c", encoder="e", encoder_sha="es", embedded_by="eb", dimension=3, chunk_tokens=96,
+        chunks=4, bytes=1,
     )  # fmt: skip
     return System(
         model=MODEL,

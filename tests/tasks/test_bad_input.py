@@ -1,6 +1,7 @@
 """What bad input gets: where it is, what was seen, what is allowed, what to do."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from tasks.collect import (
     tree_digest,
 )
 from tasks.core.errors import InputError
+from tasks.reading import MAX_DOCUMENT
 from tasks.run import Data, Overrides, read_run
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -59,7 +61,7 @@ def ids(case: object) -> str:
 DOCUMENTS = [
     Case("docs/none.pdf", "x", "docs", "1 other files", ".md", "folder"),
     Case("docs/a.md", " \n", "docs", "1 empty", ".md", "folder"),
-    Case("docs/a.md", b"a\0b", "a.md", "NUL byte at offset 1", "UTF-8", "convert"),
+    Case("docs/a.md", b"one\na\0b", "a.md: line 2", "NUL byte", "UTF-8", "convert"),
     Case("docs/a.md", b"one\ncaf\xe9", "a.md: line 2", "\\xe9", "UTF-8", "Save"),
     Case("docs/a.txt", "text".encode("utf-16"), "a.txt", "NUL", "UTF-8", "convert"),
     Case("d.jsonl", "", "d.jsonl", "no rows", "at least one row", "Fill"),
@@ -83,6 +85,46 @@ DOCUMENTS = [
     Case("d.csv", 'id,text\na,"multi\nline"\nb\n', "line 4", "1 cells", "2 cells", "Quote"),
     Case("d.csv", 'id,text\na,"never closed\n', "line 2", "end of data", "quotes", "Mend"),
     Case("d.csv", "id,text\na,\n", "line 2: text", "None", "a value", "Add 'text'"),
+    Case("d.jsonl", b'{"id": "a", "text": "t"}\n"\xff"', "line 2", "\\xff", "UTF-8", "Save"),
+    Case("d.csv", b"id,text\na,one\nb,\0\n", "line 3", "NUL byte", "UTF-8", "convert"),
+    Case("d.jsonl", [{"id": "a", "text": "\u0000 \u001b"}], "d.jsonl", "1 empty", "rows", "folder"),
+    Case("d.jsonl", [{"id": "a\u0000", "text": "t"}], "line 1: id", "a\0", "no control", "Rename"),
+    Case("d.jsonl", [{"id": "a\nb", "text": "t"}], "line 1: id", "a\nb", "no control", "Rename"),
+    Case("d.jsonl", [{"id": "a" * 5000, "text": "t"}], "line 1: id", "aaa", "at most 4096",
+         "Rename"),
+    Case("docs/a\nb.md", "t", "docs", "a\nb.md", "no control characters", "Rename"),
+    Case("d.jsonl", [{"id": "a", "text": "t", "title": "x" * 501}], "line 1: title", "501",
+         "at most 500", "Shorten"),
+    Case("d.jsonl", [{"id": "a", "text": "t", "date": "31.5.2024"}], "line 1: date", "31.5.2024",
+         "2024-05-31", "YYYY-MM-DD"),
+    Case("d.jsonl", [{"id": "a", "text": "t", "date": 2024}], "line 1: date", "2024", "string",
+         "Change"),
+    Case("d.csv", "id,text,date\na,t,2024-02-30\n", "line 2: date", "2024-02-30", "ISO 8601",
+         "YYYY"),
+    Case("d.jsonl", [{"id": "a", "text": "t", "tags": "x, y"}], "line 1: tags", "x, y", "tuple",
+         "Change"),
+    Case("d.jsonl", [{"id": "a", "text": "t", "tags": ["x", 1]}], "line 1: tags.1", "1", "string",
+         "Change"),
+    Case("d.jsonl", [{"id": "a", "text": "t", "tags": [f"{n}" for n in range(101)]}],
+         "line 1: tags", "101 tags", "at most 100", "Leave"),
+    Case("d.jsonl", [{"id": "a", "text": "t", "tags": ["x" * 201]}], "line 1: tags", "201",
+         "at most 200 characters", "Leave"),
+    Case("docs/a.md", "---\ndate: 2024-13-01\n---\nt", "a.md: line 2: date", "2024-13-01", "ISO",
+         "YYYY-MM-DD"),
+    Case("docs/a.md", "---\ntitle: t\ndate: [2024]\n---\nt", "a.md: line 3: date", "a sequence",
+         "text", "one value"),
+    Case("docs/a.md", "---\ntitle: {a: b}\n---\nt", "a.md: line 2: title", "a mapping", "text",
+         "one value"),
+    Case("docs/a.md", "---\ntags:\n- a\n- [b]\n---\nt", "a.md: line 2: tags", "a sequence", "text",
+         "one value"),
+    Case("docs/a.md", "---\ntitle: a: b\n---\nt", "a.md: line 2", "mapping values", "YAML", "Mend"),
+    Case("docs/a.md", "---\ntitle: a\ntags: [a\n---\nt", "a.md: line 4", "expected", "YAML",
+         "Mend"),
+    Case("docs/a.md", "---\ntitle: a\n\x07: b\n---\nt", "a.md: line 1", "#x0007", "YAML", "Mend"),
+    Case("docs/a.md", "---\ntitle: a\nt", "a.md: line 1", "without an end", "a line of ---",
+         "rule"),
+    Case("docs/a.md", "---\nk:\n" + "- " * 40_000 + "\n---\nt", "a.md", "recursion", "YAML",
+         "Mend"),
 ]  # fmt: skip
 
 
@@ -109,6 +151,36 @@ def test_two_files_with_one_id_and_different_texts_are_explained(tmp_path: Path)
     write(tmp_path / "docs" / "a.txt", "other")
     case = Case("", "", "a.txt: id", "a", "a.md", "Rename")
     assert_explained(case, lambda: collect_documents(tmp_path / "docs"))
+
+
+def test_a_file_name_that_is_not_utf8_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    try:
+        (tmp_path / "docs" / os.fsdecode(b"caf\xe9.md")).write_text("text")
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    case = Case("", "", "docs", "caf\udce9.md", "valid UTF-8", "Rename")
+    assert_explained(case, lambda: collect_documents(tmp_path / "docs"))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root lists every folder")
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    write(tmp_path / "docs" / "a.md", "one")
+    write(tmp_path / "docs" / "sub" / "b.md", "other")
+    (tmp_path / "docs" / "sub").chmod(0)
+    case = Case("", "", "sub", "ermission", "a folder that can be listed", "read")
+    assert_explained(case, lambda: collect_documents(tmp_path / "docs"))
+
+
+@pytest.mark.parametrize("name", ["docs/a.md", "d.jsonl", "d.csv"])
+def test_a_document_over_100_megabytes_is_refused_by_name_and_size(
+    name: str, tmp_path: Path
+) -> None:
+    source = write(tmp_path / name, "")
+    os.truncate(source, MAX_DOCUMENT + 1)  # takes no room on the disk
+    where = "a.md" if name == "docs/a.md" else f"{name}: line 1"
+    case = Case("", "", where, "104,857,60", "at most 104,857,600 bytes", "Part it")
+    assert_explained(case, lambda: collect_documents(tmp_path / name.split("/")[0]))
 
 
 def question(name: str, **changes: Any) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.artifacts import Document
-from tasks.chunking import chunk, clean
+from tasks.chunking import chunk, clean, is_blank
 from tasks.core import digest
 
 
@@ -41,6 +42,13 @@ def test_positions_count_from_zero_and_sha_is_of_the_text() -> None:
     assert [piece.position for piece in pieces] == list(range(len(pieces)))
     assert all(piece.sha == digest.of_text(piece.text) for piece in pieces)
     assert {(piece.document, piece.source) for piece in pieces} == {("ice-house", "ice.md")}
+
+
+def test_chunks_carry_the_documents_date_tags_and_digest() -> None:
+    dated = document(SENTENCES).model_copy(update={"date": "2024-05-31", "tags": ("a", "b")})
+    assert {(piece.date, piece.tags, piece.document_sha) for piece in chunk(dated, 20, words)} == {
+        ("2024-05-31", ("a", "b"), dated.content_sha)
+    }
 
 
 def test_heading_that_is_the_title_is_not_repeated() -> None:
@@ -108,3 +116,51 @@ def test_no_word_is_lost(parts: list[str]) -> None:
     # A heading that repeats an empty title is only its number signs.
     kept = "".join("".join(piece.text.split()) for piece in pieces)
     assert kept.replace("#", "") == "".join(text.split()).replace("#", "")
+
+
+def unknown(text: str) -> int:
+    """A tokenizer to which a word of any length is one token, and white space none."""
+    return len(text.split())
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "a" + " " * 1_000_000 + "b"])
+def test_text_without_breaks_is_cut_to_a_bounded_length(text: str) -> None:
+    pieces = chunk(document(text), 20, unknown)
+    assert max(len(piece.text) for piece in pieces) <= 20 * 16
+    body = "".join(piece.text.split("\n", 1)[1] for piece in pieces)
+    assert "".join(body.split()) == "".join(text.split())
+
+
+def test_long_documents_are_chunked_by_parts_and_lose_no_sentence() -> None:
+    text = "\n\n".join(f"{SENTENCES} The end of {n}." for n in range(500))
+    pieces = chunk(document(text), 40, words)
+    assert " ".join(piece.text.split("\n", 1)[1] for piece in pieces).split() == text.split()
+    assert all(piece.text.endswith(".") and words(piece.text) <= 40 for piece in pieces)
+
+
+def test_text_of_many_kinds_of_white_space_is_chunked() -> None:
+    text = "".join("word" + gap * width for width in range(1, 600) for gap in ("\n", " ", "\t"))
+    pieces = chunk(document(text), 20, words)
+    assert (
+        "".join("".join(piece.text.split("\n", 1)[1].split()) for piece in pieces) == "word" * 1797
+    )
+
+
+def test_counts_are_kept_between_documents() -> None:
+    counted = []
+
+    def count(text: str) -> int:
+        counted.append(text)
+        return words(text)
+
+    first = chunk(document(SENTENCES), 20, count)
+    before = len(counted)
+    assert chunk(document(SENTENCES), 20, count) == first
+    assert len(counted) == before + 1  # the title's, once for each document
+
+
+def test_documents_of_control_characters_and_surrogates_are_blank() -> None:
+    assert is_blank("\x00 \x1b\n\ud800\ufeff")
+    assert not is_blank("\x00.")
+    assert not is_blank("\u200b")  # a joiner is text in some scripts
+    assert chunk(document("a\ud800b\x00"), 20, words)[0].text == "The Ice House\nab"

@@ -1,4 +1,6 @@
 import json
+import time
+import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,6 @@ from tasks.collect import (
     read_general_items,
     read_general_text,
     read_questions,
-    same_text,
     tree_digest,
 )
 from tasks.core import digest
@@ -150,6 +151,176 @@ def test_a_document_longer_than_the_csv_modules_limit_is_read(tmp_path: Path) ->
     source = tmp_path / "docs.csv"
     source.write_text("id,text\na," + "word " * 60_000, encoding="utf-8")
     assert len(documents(source)["a"].text) == 299_999
+
+
+FRONT = """---
+title: "The  Quay: a history"
+author: nobody
+date: 2024-05-31T23:30:00+02:00
+tags: [no, 1886, " two  words ", no]
+---
+# Another heading
+
+Text.
+"""
+
+
+def test_front_matter_gives_title_date_and_tags_and_is_no_text(tmp_path: Path) -> None:
+    found = documents(folder(tmp_path / "docs", {"a.md": FRONT}))["a"]
+    assert (found.title, found.date) == ("The Quay: a history", "2024-05-31")
+    assert found.tags == ("no", "1886", "two words")
+    assert found.text == "# Another heading\n\nText."
+    assert found.sha == digest.of_text(found.text)
+
+
+@pytest.mark.parametrize(
+    ("block", "date", "tags"),
+    [
+        ("tags: a, b,, a\n", None, ("a", "b")),
+        ("tags:\n- a\n- ~\n- b, c\n", None, ("a", "b, c")),
+        ("tags:\ndate:\ntitle: null\n", None, ()),
+        ("date: 2024-05-31\n", "2024-05-31", ()),
+        ('date: "20240531"\n', "2024-05-31", ()),
+        ("date: 2024-W22-5\n", "2024-05-31", ()),
+        ("date: 2024-05-31 9:05:00 -0500\n", "2024-05-31", ()),
+        ("# a comment\ndate: 2024-05-31\n", "2024-05-31", ()),
+        ("x: &x [*x]\ny: [*x, *x]\ntags: a\n", None, ("a",)),
+        ("", None, ()),
+    ],
+)
+@pytest.mark.parametrize("end", ["---", "..."])
+def test_front_matter_may_be_written_in_these_ways(
+    block: str, date: str | None, tags: tuple[str, ...], end: str, tmp_path: Path
+) -> None:
+    source = folder(tmp_path / "docs", {"a.md": f"\ufeff---\n{block}{end}\n# Heading\nText."})
+    found = documents(source)["a"]
+    assert (found.title, found.date, found.tags) == ("Heading", date, tags)
+    assert found.text == "# Heading\nText."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\n\nBelow a rule.\n\n---\n\ntitle: x",
+        "---\nProse below a rule.\n---",
+        "---\n# Heading\n\ntext\n---",
+        "----\ntitle: x\n----",
+        "Text first.\n---\ntitle: x\n---",
+    ],
+)
+def test_a_rule_is_no_front_matter(text: str, tmp_path: Path) -> None:
+    assert documents(folder(tmp_path / "docs", {"a.md": text}))["a"].text == text
+
+
+def test_front_matter_is_of_markdown_only(tmp_path: Path) -> None:
+    found = documents(folder(tmp_path / "docs", {"a.txt": FRONT}))["a"]
+    assert found.text == FRONT.strip()
+    assert (found.date, found.tags) == (None, ())
+
+
+def test_rows_give_dates_and_tags_in_jsonl_and_csv_alike(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "text": "one", "date": "2024-05-31T10:00:00Z", "tags": ["x", " y  z ", ""]},
+        {"id": "b", "text": "two", "date": None, "tags": None},
+        {"id": "c", "text": "three"},
+    ]
+    table = tmp_path / "docs.csv"
+    table.write_text("id,text,tags,date\na,one,x; y  z ;,20240531\nb,two,,\nc,three,,\n")
+    for source in (jsonl(tmp_path / "docs.jsonl", rows), table):
+        found = documents(source)
+        assert (found["a"].date, found["a"].tags) == ("2024-05-31", ("x", "y z"))
+        assert {(found[name].date, found[name].tags) for name in "bc"} == {(None, ())}
+
+
+@pytest.mark.parametrize("text", ["intro\n\n# The Quay\n\ntext", "---\ntitle: The Quay\n---\ntext"])
+def test_a_renamed_file_keeps_its_text_and_the_title_that_stands_in_it(
+    text: str, tmp_path: Path
+) -> None:
+    old = documents(folder(tmp_path / "old", {"a.md": text}))["a"]
+    new = documents(folder(tmp_path / "new", {"deep/b.md": text}))["deep/b"]
+    assert (new.title, new.text, new.sha) == (old.title, old.text, old.sha)
+    assert new.title
+    assert (old.source, new.source) == ("a.md", "deep/b.md")
+    assert new.content_sha != old.content_sha
+
+
+def test_every_field_of_a_document_counts_in_its_content_digest() -> None:
+    (one,) = about(1)
+    changes: list[dict[str, Any]] = [
+        {"id": "other"}, {"title": "other"}, {"sha": "other"}, {"source": "other"},
+        {"date": "2024-05-31"}, {"tags": ("a",)}, {"tags": ("a", "b")}, {"tags": ("ab",)},
+        {"id": "d0d", "source": ""}, {"id": "d", "title": "0"},
+    ]  # fmt: skip
+    shas = {one.model_copy(update=change).content_sha for change in [{}, *changes]}
+    assert len(shas) == len(changes) + 1
+
+
+def test_documents_of_control_characters_are_empty_and_others_keep_theirs(tmp_path: Path) -> None:
+    rows = [{"id": "a", "text": "\x00 \x1b\ufeff"}, {"id": "b", "text": "b\x00\x1b\x85"}]
+    corpus = collect_documents(jsonl(tmp_path / "d.jsonl", rows))
+    (kept,) = read_documents(corpus)
+    assert (kept.id, kept.text) == ("b", "b\x00\x1b")
+    assert [(one.reason, one.examples) for one in corpus.dropped] == [("empty", ("a",))]
+
+
+def test_a_row_of_ten_megabytes_is_a_document_like_any_other(tmp_path: Path) -> None:
+    text = "word " * 2_000_000
+    rows = [{"id": "a", "text": text}, {"id": "b", "text": "short"}]
+    assert len(documents(jsonl(tmp_path / "d.jsonl", rows))["a"].text) == len(text) - 1
+    table = tmp_path / "d.csv"
+    table.write_text(f"id,text\na,{text}\nb,short\n")
+    assert list(documents(table)) == ["a", "b"]
+
+
+def test_a_title_has_no_control_characters(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "text": "# The\x1b  Quay\ntext"},
+        {"id": "b", "text": "t", "title": "\x00B"},
+    ]
+    found = documents(jsonl(tmp_path / "d.jsonl", rows))
+    assert [found[name].title for name in "ab"] == ["The Quay", "B"]
+
+
+def test_a_heading_too_long_for_a_title_stays_text(tmp_path: Path) -> None:
+    text = f"# {'x' * 501}\n\n## {'y ' * 250}\n\ntext"
+    found = documents(folder(tmp_path / "docs", {"a.md": text}))["a"]
+    assert (found.title, found.text) == (("y " * 250).strip(), text)
+
+
+@pytest.mark.parametrize("line", ["# a" + " " * 200_000 + "b", "#" + "\t#" * 100_000 + "b"])
+def test_a_heading_is_read_in_linear_time(line: str, tmp_path: Path) -> None:
+    start = time.perf_counter()
+    assert documents(folder(tmp_path / "docs", {"a.md": line}))["a"].title == "a"
+    assert time.perf_counter() - start < 2
+
+
+def test_memory_grows_with_the_number_of_documents_not_with_their_length(tmp_path: Path) -> None:
+    source = tmp_path / "d.jsonl"
+    with source.open("w") as stream:
+        for n in range(400):
+            stream.write(json.dumps({"id": f"{n}", "text": f"{n} " + "x" * 100_000}) + "\n")
+    collect_documents(jsonl(tmp_path / "warm.jsonl", [{"id": "a", "text": "t"}]))
+    tracemalloc.start()
+    corpus = collect_documents(source)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert corpus.documents.bytes > 40_000_000
+    assert peak < 10_000_000
+
+
+def test_thousands_of_small_files_take_about_a_tenth_of_a_millisecond_each(tmp_path: Path) -> None:
+    source = folder(tmp_path / "docs", {f"{n % 50}/{n}.md": f"text {n}" for n in range(5_000)})
+    start = time.perf_counter()
+    assert collect_documents(source).count == 5_000
+    assert time.perf_counter() - start < 10  # twenty times what it takes
+
+
+def test_lines_may_end_in_any_way(tmp_path: Path) -> None:
+    first, second = '{"id": "a", "text": "one"}', '{"id": "b", "text": "two"}'
+    for end in ("\n", "\r\n", "\r"):
+        source = tmp_path / "d.jsonl"
+        source.write_bytes(f"\ufeff{first}{end}{end}{second}".encode())
+        assert list(documents(source)) == ["a", "b"]
 
 
 def test_questions_keep_the_splits_they_say(tmp_path: Path) -> None:
@@ -317,11 +488,11 @@ def test_a_question_about_a_repeated_document_is_about_the_one_that_was_kept(
         for n, name in enumerate(("ferry", "ferry copy", "pier"))
     ]  # fmt: skip
     source = jsonl(tmp_path / "q.jsonl", rows)
-    same = same_text(docs)
-    assert same == {"ferry copy": "ferry"}
-    kept = read_documents(collect_documents(docs))
+    corpus = collect_documents(docs)
+    assert corpus.same_text == {"ferry copy": "ferry"}
+    kept = read_documents(corpus)
     shared = data(share_documents=True, near_duplicate=1)
-    examples = collect_questions(source, kept, shared, 7, same)
+    examples = collect_questions(source, kept, shared, 7, corpus.same_text)
     asked = [question.document for question in read_questions(examples, "dev")]
     assert asked == ["ferry", "ferry", "pier"]
 
@@ -335,8 +506,7 @@ def test_documents_with_one_text_are_one_where_splits_may_not_share(tmp_path: Pa
             (("a", "train"), ("b", "dev"), ("c", "dev"), ("d", "test"))
         )
     ]  # fmt: skip
-    kept = read_documents(collect_documents(docs))
+    corpus = collect_documents(docs)
+    kept, same = read_documents(corpus), corpus.same_text
     with pytest.raises(InputError, match=r"a \(dev, train\)"):
-        collect_questions(
-            jsonl(tmp_path / "q.jsonl", rows), kept, data(near_duplicate=1), 7, same_text(docs)
-        )
+        collect_questions(jsonl(tmp_path / "q.jsonl", rows), kept, data(near_duplicate=1), 7, same)

@@ -21,6 +21,7 @@ from tasks.artifacts import (
     Question,
     Retrieval,
     Scorecard,
+    Search,
     System,
 )
 from tasks.core.stats import Interval
@@ -178,7 +179,7 @@ def test_batched_answers_are_what_the_system_replies_to_each_question(
     rows = get_rows(answer_split(system, examples, "dev", batch_size=3).blob, Answer)
     assert len({row.answer for row in rows}) > 1
     for row in rows:
-        assert reply(system, row.question) == (row.answer, ())
+        assert reply(system, row.question) == (row.answer, (), None)
 
 
 def passage(document: str) -> Passage:
@@ -216,10 +217,10 @@ def test_a_path_without_retrieval_has_no_retrieval_scores() -> None:
 def test_retrieving_asks_all_questions_at_once_as_the_system_says(
     record: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[tuple[list[str], dict[str, Any]]] = []
+    seen: list[tuple[list[str], Search]] = []
 
     class Shelf:
-        def search(self, texts: list[str], **how: Any) -> tuple[tuple[Passage, ...], ...]:
+        def search(self, texts: list[str], how: Search) -> tuple[tuple[Passage, ...], ...]:
             seen.append((texts, how))
             return tuple((passage(text),) for text in texts)
 
@@ -228,9 +229,7 @@ def test_retrieving_asks_all_questions_at_once_as_the_system_says(
     keyword = Retrieval(index=retrieval.index, k=4, mode="keyword", alpha=0.2)
     found = answering.retrieve(keyword, [question(0, "dev"), question(1, "dev")])
     assert [row[0].document for row in found] == ["Which colour 0?", "Which colour 1?"]
-    assert seen == [
-        (["Which colour 0?", "Which colour 1?"], {"k": 4, "mode": "keyword", "alpha": 0.2})
-    ]
+    assert seen == [(["Which colour 0?", "Which colour 1?"], keyword)]
 
 
 def test_the_questions_digest_follows_what_is_asked_and_expected() -> None:

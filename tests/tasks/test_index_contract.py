@@ -1,345 +1,585 @@
-"""What every index backend must do, written against the interface alone."""
+"""What building an index does on every backend, written against the interface alone."""
 
-from collections.abc import Callable, Sequence
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
+import numpy as np
 import pytest
 
-from tasks import index as index_module
-from tasks.artifacts import Corpus, Document, Index, SearchMode
+from tasks import filling, index_backend
+from tasks.artifacts import Corpus, Document, Index, Passage, Question, Search
 from tasks.core import digest
 from tasks.core.errors import InputError
 from tasks.encoding import Encoder, Kind, Vectors, load_encoder
-from tasks.index import BACKENDS, build, open_index
+from tasks.index import (
+    BuildReport,
+    build,
+    exists,
+    index_report,
+    latest,
+    manifest_of,
+    prune,
+    rollback,
+    versions,
+)
+from tasks.index_backend import Backend, Row, WriteFailed, backend_of, collection_name
 from tasks.run import IndexSpec
-from tasks.store import local_folder, put_rows
+from tasks.search import open_index
+from tasks.store import put_rows
+from tasks.weaviate_client import connect_weaviate
 
-MODES: tuple[SearchMode, ...] = ("vector", "keyword", "hybrid")
+# The servers' fixtures: only the parameters that are marked for them start one.
+from tests.servers.conftest import weaviate_binary, weaviate_server, weaviate_url  # noqa: F401
+
 TEXTS = {
     "lamp": "The lighthouse lamp burns colza oil. Keeper Maud Quill trims the wick at dusk.",
     "ferry": "The ferry Teasel crosses every hour. A crossing costs two pence for a grown person.",
     "bread": "The baker fires his oven at three. Rye loaves are sold before breakfast.",
-    "café": "Zoë's café serves crème brûlée and 日本茶 on the quay. It shuts on Mondays.",
-    "o'hara": "O'Hara's yard mends boats. Its slip takes hulls of up to forty feet.",
+    "yard": "O'Hara's yard mends boats. Its slip takes hulls of up to forty feet.",
 }  # fmt: skip
 LONG = " ".join(f"Room {n} of the museum shows knot number {n} of the guild." for n in range(40))
+NOON = "The baker now fires his oven at noon."
+CANARIES = tuple(
+    Question(id=document, question=question, answers=("x",), document=document)
+    for document, question in (
+        ("lamp", "Who trims the wick of the lamp?"),
+        ("ferry", "What does a ferry crossing cost?"),
+        ("bread", "When does the baker fire his oven?"),
+        ("yard", "Who mends boats?"),
+    )
+)
 
 
 class Counting:
-    """The real encoder with a count of the texts that it was given."""
+    """The real encoder with a count of the texts that it was given; it may stop half-way."""
 
-    def __init__(self) -> None:
+    def __init__(self, until: int = 10**9) -> None:
         self.texts: list[str] = []
+        self.until = until
 
     def __call__(self, ref: str) -> Encoder:
         real = load_encoder(ref)
 
         def encode(texts: Sequence[str], kind: Kind) -> Vectors:
+            if len(self.texts) >= self.until:
+                raise KeyboardInterrupt
             self.texts += texts
             return real.encode(texts, kind)
 
         return replace(real, encode=encode)
 
 
-@pytest.fixture(params=sorted(BACKENDS))
-def spec(request: pytest.FixtureRequest) -> IndexSpec:
-    return IndexSpec.model_validate({"backend": request.param, "chunk_tokens": 32})
+def refuse(ref: str) -> Encoder:
+    raise AssertionError(f"{ref} was loaded")
 
 
-def corpus_of(texts: dict[str, str]) -> Corpus:
+def noise(ref: str) -> Encoder:
+    """An encoder that finds nothing: its vectors have nothing to do with the texts."""
+    real, random = load_encoder(ref), np.random.default_rng(7)
+
+    def encode(texts: Sequence[str], kind: Kind) -> Vectors:
+        made = random.normal(size=(len(texts), real.dimension))
+        return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+
+    return replace(real, encode=encode)
+
+
+@pytest.fixture(params=["lancedb", pytest.param("weaviate", marks=pytest.mark.servers)])
+def spec(request: pytest.FixtureRequest, home: Path) -> IndexSpec:
+    if request.param == "weaviate":
+        request.getfixturevalue("weaviate_url")
+    return IndexSpec.model_validate(
+        {"backend": request.param, "chunk_tokens": 32, "mode": "vector", "k": 1}
+    )
+
+
+@pytest.fixture
+def name(spec: IndexSpec) -> Iterator[str]:
+    """An index name of the test's own; what was made under it is removed."""
+    yield from named(spec)
+
+
+@pytest.fixture
+def second_name(spec: IndexSpec) -> Iterator[str]:
+    yield from named(spec)
+
+
+def named(spec: IndexSpec) -> Iterator[str]:
+    chosen = f"town-{uuid.uuid4().hex[:8]}"
+    yield chosen
+    backend = index_backend.BACKENDS[spec.backend](chosen)
+    if spec.backend == "weaviate":
+        connect_weaviate().alias.delete(alias_name=index_backend.prefix(chosen))
+    for address in (*backend.records(chosen), *backend.collections(chosen)):
+        backend.drop(address)
+
+
+@pytest.fixture
+def first(spec: IndexSpec, name: str) -> Index:
+    return build(corpus_of(TEXTS), spec, name)
+
+
+def corpus_of(texts: dict[str, str], **more: object) -> Corpus:
     documents = [
-        Document(
-            id=name, title=name.title(), text=text, source=f"{name}.md", sha=digest.of_text(text)
+        Document.model_validate(
+            {"id": name, "title": "Town", "text": text, "source": f"{name}.md",
+             "sha": digest.of_text(text), **more}
         )
         for name, text in texts.items()
-    ]
+    ]  # fmt: skip
     return Corpus(documents=put_rows(documents), count=len(documents))
 
 
-@pytest.fixture
-def built(home: Path, spec: IndexSpec) -> Index:
-    return build(corpus_of(TEXTS | {"museum": LONG}), spec, "town")
+def told(index: Index, *fields: str) -> dict[str, int]:
+    """What a report counts, without what is 0 and what it cost."""
+    report = index_report(index).model_dump(exclude={"seconds", "bytes"}, exclude_defaults=True)
+    return {field: report[field] for field in fields} if fields else report
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_finds_the_document_that_answers(built: Index, mode: SearchMode) -> None:
-    queries = ["How much is a ferry crossing?", "Who trims the wick of the lamp?"]
-    found = open_index(built).search(queries, k=2, mode=mode)
-    assert [passages[0].document for passages in found] == ["ferry", "lamp"]
-    assert "two pence" in found[0][0].text
-    assert found[0][0].title == "Ferry"
+def everything(index: Index) -> list[Passage]:
+    (found,) = open_index(index).search(["the town"], Search(k=1000, mode="vector"))
+    return sorted(found, key=lambda one: (one.document, one.position))
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_gives_at_most_k_passages_best_first(built: Index, mode: SearchMode) -> None:
-    for k in (1, 2, 5):
-        (passages,) = open_index(built).search(["museum room with knot number 7"], k=k, mode=mode)
-        assert len(passages) == k
-        scores = [passage.score for passage in passages]
-        assert scores == sorted(scores, reverse=True)
+def held(index: Index) -> list[tuple[str, int, str]]:
+    return [(one.document, one.position, one.text) for one in everything(index)]
 
 
-def test_k_beyond_the_corpus_gives_every_passage_once(built: Index) -> None:
-    (passages,) = open_index(built).search(["boats"], k=1000, mode="vector")
-    assert len({(one.document, one.position) for one in passages}) == len(passages) == built.chunks
+def best(index: Index, query: str) -> Passage:
+    return open_index(index).search([query], Search(k=1, mode="vector"))[0][0]
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_fewer_best_are_the_first_of_more(built: Index, mode: SearchMode) -> None:
-    searcher = open_index(built)
-    few, many = (searcher.search(["knot of the guild"], k=k, mode=mode)[0] for k in (3, 20))
-    assert many[:3] == few
+def losing(spec: IndexSpec, monkeypatch: pytest.MonkeyPatch, lose: Callable[[Row], bool]) -> None:
+    """A backend that says nothing of the rows it loses."""
+    make = index_backend.BACKENDS[spec.backend]
+
+    def spoilt(name: str) -> Backend:
+        backend = make(name)
+        real = backend.write
+
+        def write(collection: str, rows: Sequence[Row], vectors: Vectors) -> None:
+            kept = [at for at, row in enumerate(rows) if not lose(row)]
+            real(collection, [rows[at] for at in kept], vectors[kept])
+
+        object.__setattr__(backend, "write", write)
+        return backend
+
+    monkeypatch.setitem(index_backend.BACKENDS, spec.backend, spoilt)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_filter_keeps_equal_fields_only(built: Index, mode: SearchMode) -> None:
-    searcher, query = open_index(built), ["boats, bread and lamps"]
-    for where, document in (
-        ({"document": "o'hara"}, "o'hara"),
-        ({"source": "bread.md"}, "bread"),
-        ({"title": "Lamp", "source": "lamp.md"}, "lamp"),
-    ):
-        (passages,) = searcher.search(query, k=50, mode=mode, where=where)
-        assert {passage.document for passage in passages} == {document}
-    assert searcher.search(query, k=5, mode=mode, where={"document": "x' OR '1'='1"}) == ((),)
+def test_everything_is_in_a_new_index(spec: IndexSpec, name: str) -> None:
+    index = build(corpus_of(TEXTS | {"museum": LONG}), spec, name)
+    found = everything(index)
+    assert {one.document for one in found} == {*TEXTS, "museum"}
+    assert [one.position for one in found if one.document == "museum"] == list(
+        range(index.chunks - 4)
+    )
+    assert told(index) == {
+        "added": 5, "chunks_written": index.chunks, "embedded": index.chunks
+    }  # fmt: skip
+    assert index_report(index).bytes == index.bytes > 0
+    assert latest(index) == index
+    assert exists(index)
 
 
-def test_filter_on_an_unknown_field_is_an_input_error(built: Index) -> None:
-    with pytest.raises(InputError, match=r"author.*document, title, source"):
-        open_index(built).search(["x"], k=1, mode="vector", where={"author": "Maud"})
-
-
-def test_k_below_one_is_an_input_error(built: Index) -> None:
-    with pytest.raises(InputError, match=r"index\.k"):
-        open_index(built).search(["x"], k=0, mode="vector")
-
-
-@pytest.fixture
-def copies(home: Path, spec: IndexSpec) -> Index:
-    """Sixty documents of one text, from `copy-059` down to `copy-000`."""
-    documents = [
-        Document(id=name, title="Copy", text="The same bell rings.", source=name, sha=name)
-        for name in (f"copy-{n:03}" for n in reversed(range(60)))
-    ]
-    return build(Corpus(documents=put_rows(documents), count=60), spec, "copies")
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_equal_passages_come_in_the_order_of_their_documents(
-    copies: Index, mode: SearchMode
+def test_unchanged_corpus_costs_neither_an_encoder_nor_a_version(
+    first: Index, spec: IndexSpec, name: str
 ) -> None:
-    (passages,) = open_index(copies).search(["Which bell rings?"], k=7, mode=mode)
-    assert [passage.document for passage in passages] == [f"copy-{n:03}" for n in range(7)]
+    assert build(corpus_of(TEXTS), spec, name, load=refuse) == first
+    assert len(versions(name, spec.backend)) == 1
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_filter_is_applied_before_the_k_best_are_taken(copies: Index, mode: SearchMode) -> None:
-    for document in ("copy-000", "copy-031", "copy-059"):
-        (passages,) = open_index(copies).search(
-            ["Which bell rings?"], k=1, mode=mode, where={"document": document}
+def test_one_changed_document_embeds_only_its_chunks(
+    first: Index, spec: IndexSpec, name: str
+) -> None:
+    encoder = Counting()
+    second = build(corpus_of(TEXTS | {"bread": NOON}), spec, name, load=encoder)
+    assert encoder.texts == [f"Town\n{NOON}"]
+    assert second.sha != first.sha
+    assert told(second) == {
+        "changed": 1, "kept": 3, "chunks_written": 1, "chunks_deleted": 1, "chunks_kept": 3,
+        "embedded": 1,
+    }  # fmt: skip
+    assert best(second, "When is the oven fired?").text == f"Town\n{NOON}"
+    assert len(held(second)) == 4
+    assert latest(first) == second
+
+
+def test_removed_document_is_gone_and_no_encoder_is_loaded(
+    first: Index, spec: IndexSpec, name: str
+) -> None:
+    rest = {document: text for document, text in TEXTS.items() if document != "ferry"}
+    second = build(corpus_of(rest), spec, name, load=refuse)
+    assert told(second) == {"removed": 1, "kept": 3, "chunks_deleted": 1, "chunks_kept": 3}
+    assert {one[0] for one in held(second)} == {"lamp", "bread", "yard"}
+
+
+def test_renamed_document_is_a_move_that_embeds_nothing(
+    first: Index, spec: IndexSpec, name: str
+) -> None:
+    renamed = {{"yard": "boatyard"}.get(document, document): t for document, t in TEXTS.items()}
+    encoder = Counting()
+    second = build(corpus_of(renamed), spec, name, load=encoder)
+    assert encoder.texts == []
+    assert told(second) == {
+        "moved": 1, "kept": 3, "chunks_written": 1, "chunks_deleted": 1, "chunks_kept": 3
+    }  # fmt: skip
+    assert best(second, "Who mends boats?").source == "boatyard.md"
+    assert {one[0] for one in held(second)} == {"lamp", "ferry", "bread", "boatyard"}
+
+
+def test_new_metadata_is_written_without_embedding(
+    first: Index, spec: IndexSpec, name: str
+) -> None:
+    encoder = Counting()
+    second = build(corpus_of(TEXTS, date="2026-01-02", tags=["old"]), spec, name, load=encoder)
+    assert encoder.texts == []
+    assert told(second, "changed", "chunks_written") == {"changed": 4, "chunks_written": 4}
+    searcher = open_index(second)
+    for where in ({"date": "2026-01-02"}, {"tags": "old"}):
+        assert len(searcher.search(["boats"], Search(k=9), where=where)[0]) == 4
+    assert searcher.search(["boats"], Search(k=9), where={"tags": "ol"}) == ((),)
+
+
+def test_equal_texts_are_embedded_once(
+    spec: IndexSpec, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "SLICE", 3)
+    encoder = Counting()
+    index = build(corpus_of({f"copy-{n}": NOON for n in range(10)}), spec, name, load=encoder)
+    assert encoder.texts == [f"Town\n{NOON}"]
+    assert len(held(index)) == 10
+
+
+def test_refreshed_index_holds_what_a_new_one_would(
+    first: Index, spec: IndexSpec, name: str, second_name: str
+) -> None:
+    wanted = {"museum": LONG, **TEXTS, "bread": NOON}
+    del wanted["lamp"]
+    refreshed = build(corpus_of(wanted), spec, name)
+    fresh = build(corpus_of(wanted), spec, second_name)
+    assert held(refreshed) == held(fresh)
+    one, other = (manifest_of(index).splitlines() for index in (refreshed, fresh))
+    assert sorted(one) == sorted(other)
+    for query in ("Who mends boats?", "Which room shows knot number 7?"):
+        mine, its = best(refreshed, query), best(fresh, query)
+        assert (mine.document, mine.position) == (its.document, its.position)
+        assert mine.score == pytest.approx(its.score, abs=0.01)
+
+
+@pytest.fixture
+def rebuilt(first: Index, spec: IndexSpec, name: str) -> Index:
+    other = spec.model_copy(update={"chunk_tokens": 16})
+    return build(corpus_of(TEXTS), other, name, canaries=CANARIES)
+
+
+def test_other_chunking_is_built_beside_and_swapped(
+    first: Index, rebuilt: Index, spec: IndexSpec, name: str
+) -> None:
+    assert rebuilt.sha != first.sha
+    assert told(rebuilt, "rebuilt", "added", "canaries") == {
+        "rebuilt": True, "added": 4, "canaries": 4
+    }  # fmt: skip
+    assert latest(first) == rebuilt
+    assert exists(first)
+    assert held(first) != held(rebuilt)
+    listed = versions(name, spec.backend)
+    assert [(one.address, one.current) for one in listed] == [
+        (rebuilt.address, True), (first.address, False)
+    ]  # fmt: skip
+
+
+def test_rollback_returns_to_the_older_version_within_a_second(
+    first: Index, rebuilt: Index, spec: IndexSpec, name: str
+) -> None:
+    began = time.perf_counter()
+    assert rollback(name, spec.backend) == first
+    assert time.perf_counter() - began < 1
+    assert latest(rebuilt) == first
+    assert exists(rebuilt)
+    with pytest.raises(InputError, match="an older version"):
+        rollback(name, spec.backend)
+
+
+def test_former_chunking_comes_back_without_embedding(
+    first: Index, rebuilt: Index, spec: IndexSpec, name: str
+) -> None:
+    encoder = Counting()
+    again = build(corpus_of(TEXTS), spec, name, load=encoder)
+    assert encoder.texts == []
+    assert again.sha == first.sha
+    assert held(again) == held(first)
+    assert latest(rebuilt) == again
+
+
+def test_unknown_name_has_no_versions_and_nothing_to_roll_back_to(
+    spec: IndexSpec, name: str
+) -> None:
+    assert versions(name, spec.backend) == ()
+    with pytest.raises(InputError, match="an index that was built"):
+        rollback(name, spec.backend)
+
+
+def test_rebuild_that_finds_fewer_sources_is_refused(
+    first: Index, spec: IndexSpec, name: str
+) -> None:
+    other = spec.model_copy(update={"chunk_tokens": 16, "canary_margin": 0.1})
+    with pytest.raises(InputError, match=r"found '0\.\d+'; allowed: at least 1\.000"):
+        build(corpus_of(TEXTS), other, name, CANARIES, load=documents_by(noise))
+    assert latest(first) == first
+    assert [one.address for one in versions(name, spec.backend)] == [first.address]
+    wider = other.model_copy(update={"canary_margin": 1.0})
+    encoder = Counting()
+    taken = build(corpus_of(TEXTS), wider, name, CANARIES, load=documents_by(encoder))
+    assert encoder.texts == []  # the refused collection is still there
+    report = index_report(taken)
+    assert report.canary_before == 1.0
+    assert report.canary_after is not None
+    assert report.canary_after < 0.9
+    assert latest(first) == taken
+
+
+def documents_by(load: Callable[[str], Encoder]) -> Callable[[str], Encoder]:
+    """Questions are read by the real encoder, documents by another."""
+
+    def both(ref: str) -> Encoder:
+        real, other = load_encoder(ref), load(ref)
+
+        def encode(texts: Sequence[str], kind: Kind) -> Vectors:
+            return (other if kind == "document" else real).encode(texts, kind)
+
+        return replace(real, encode=encode)
+
+    return both
+
+
+def test_canaries_of_documents_that_are_gone_do_not_count(
+    first: Index, spec: IndexSpec, name: str
+) -> None:
+    other = spec.model_copy(update={"chunk_tokens": 16})
+    index = build(corpus_of({"lamp": TEXTS["lamp"]}), other, name, CANARIES)
+    assert told(index, "canaries", "canary_before", "canary_after") == {
+        "canaries": 1, "canary_before": 1.0, "canary_after": 1.0
+    }  # fmt: skip
+
+
+def test_refresh_asks_the_new_state_alone(first: Index, spec: IndexSpec, name: str) -> None:
+    second = build(corpus_of(TEXTS | {"bread": NOON}), spec, name, CANARIES)
+    counted = {"canaries": 4, "canary_before": 1.0, "canary_after": 1.0}
+    assert told(second, *counted) == counted
+    encoder = Counting()
+    third = build(corpus_of(TEXTS), spec, name, CANARIES, load=encoder)
+    assert told(third, *counted) == counted
+    questions = sorted(one.question for one in CANARIES)
+    assert sorted(text for text in encoder.texts if "\n" not in text) == questions
+
+
+def test_interrupted_first_build_leaves_no_index(spec: IndexSpec, name: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        build(corpus_of(TEXTS), spec, name, load=Counting(until=0))
+    assert versions(name, spec.backend) == ()
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_build_that_died_is_taken_up_where_it_stopped(
+    spec: IndexSpec, name: str, fresh: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "SLICE", 4)
+    present = None if fresh else build(corpus_of(TEXTS), spec, name)
+    wanted = corpus_of({"museum": LONG, **TEXTS})
+    died = Counting(until=8)
+    with pytest.raises(KeyboardInterrupt):
+        build(wanted, spec, name, load=died)
+    if present:
+        assert latest(present) == present
+    resumed = Counting()
+    index = build(wanted, spec, name, load=resumed)
+    assert len(died.texts) == 8
+    assert len(resumed.texts) == index.chunks - 8 - (0 if fresh else 4)
+    assert not {*died.texts} & {*resumed.texts}
+    assert len(held(index)) == index.chunks
+
+
+def test_refresh_that_died_serves_the_old_text_until_the_new_is_whole(
+    first: Index, spec: IndexSpec, name: str
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        build(corpus_of(TEXTS | {"bread": NOON}), spec, name, load=Counting(until=0))
+    assert latest(first) == first
+    assert "at three" in best(latest(first), "When is the oven fired?").text
+
+
+def test_what_an_unfinished_build_left_is_cleared_by_another(
+    first: Index, spec: IndexSpec, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "SLICE", 1)
+    other = spec.model_copy(update={"chunk_tokens": 16})
+    with pytest.raises(KeyboardInterrupt):
+        build(corpus_of(TEXTS), other, name, load=Counting(until=1))
+    backend = backend_of(first)
+    assert len(backend.collections(name)) == 2
+    build(corpus_of(TEXTS | {"bread": NOON}), spec, name)
+    assert len(backend.collections(name)) == 1
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_rows_lost_or_added_behind_its_back_are_mended_and_reported(
+    first: Index, spec: IndexSpec, name: str, changed: bool
+) -> None:
+    backend, collection = backend_of(first), first.address.partition("@")[0]
+    rows = backend.entries(collection)
+    lost = [row for row, one in rows.items() if one.document in ("lamp", "yard")]
+    known = backend.vectors(collection, [rows[lost[0]].sha])
+    stray = Document(id="stray", title="", text="Stray.", source="s", sha="5")
+    (piece,) = filling.chunk(stray, 32, lambda text: len(text.split()))
+    extra = Row(str(uuid.uuid4()), piece)
+    backend.write(collection, [extra], np.stack([*known.values()]))
+    backend.delete(collection, lost)
+    stir(first)
+    texts = TEXTS | {"bread": NOON} if changed else TEXTS
+    encoder = Counting()
+    mended = build(corpus_of(texts), spec, name, load=encoder)
+    assert told(mended, "drift_missing", "drift_extra") == {"drift_missing": 2, "drift_extra": 1}
+    assert {document for document, _, _ in held(mended)} == set(TEXTS)
+    assert len(encoder.texts) == (3 if changed else 2)
+    assert index_report(mended).kept == (3 if changed else 4)
+
+
+def stir(index: Index) -> None:
+    """Make the drift visible where old versions stay as they were: there it is of the next one."""
+    backend = backend_of(index)
+    if "@" in index.address:
+        record = backend.records(index.name)[index.address]
+        address = backend.commit(index.address.partition("@")[0], record)
+        backend.swap(index.name, address)
+        backend.drop(index.address)
+
+
+def test_build_fails_where_rows_do_not_arrive_and_the_next_one_mends_it(
+    first: Index, spec: IndexSpec, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = spec.model_copy(update={"chunk_tokens": 16})
+    with monkeypatch.context() as patch:
+        losing(spec, patch, lambda row: row.chunk.document == "ferry")
+        with pytest.raises(WriteFailed, match="were not written") as failed:
+            build(corpus_of(TEXTS), other, name)
+        assert all(uuid.UUID(row) for row in failed.value.ids)
+    assert latest(first) == first
+    mended = build(corpus_of(TEXTS), other, name)
+    assert {document for document, _, _ in held(mended)} == set(TEXTS)
+
+
+def test_versions_beyond_keep_are_removed_but_not_those_in_use(spec: IndexSpec, name: str) -> None:
+    sizes = {16: "a", 20: "b", 24: "c", 32: "d"}
+    built = {
+        tokens: build(
+            corpus_of(TEXTS),
+            spec.model_copy(update={"chunk_tokens": tokens, "keep": 100}),
+            name,
         )
-        assert [passage.document for passage in passages] == [document]
+        for tokens in sizes
+    }
+    removed = prune(name, 2, used=[built[16].sha], backend=spec.backend)
+    assert removed == (built[20].address,)
+    assert [exists(built[tokens]) for tokens in sizes] == [True, False, True, True]
+    rollback(name, spec.backend)
+    prune(name, 1, backend=spec.backend)
+    assert [exists(built[tokens]) for tokens in sizes] == [False, False, True, True]
+    with pytest.raises(InputError, match="build it again"):
+        index_report(built[16])
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_blank_queries_find_nothing_and_keep_their_place(built: Index, mode: SearchMode) -> None:
-    found = open_index(built).search(["", "ferry crossing", " \n\x00\ud800"], k=2, mode=mode)
-    assert [bool(passages) for passages in found] == [False, True, False]
-    assert open_index(built).search([], k=2, mode=mode) == ()
-    assert open_index(built).search([""], k=2, mode=mode) == ((),)
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    "query",
-    ['"ferry', "ferry AND (", "ferry*^~:", "text:ferry", "-ferry +NOT", "ferry'; DROP TABLE x"],
-)
-def test_operators_and_quotes_are_only_text(built: Index, mode: SearchMode, query: str) -> None:
-    (passages,) = open_index(built).search([query], k=1, mode=mode)
-    assert [passage.document for passage in passages] == ["ferry"]
-
-
-def test_words_of_no_passage_match_nothing_by_keyword(built: Index) -> None:
-    assert open_index(built).search(["xylophone"], k=3, mode="keyword") == ((),)
-
-
-@pytest.mark.parametrize("query", ["Zoë", "日本茶", "cafe", "CRÈME BRU\u0302LÉE"])
-def test_unicode_is_found_by_keyword(built: Index, query: str) -> None:
-    (passages,) = open_index(built).search([query], k=1, mode="keyword")
-    assert [passage.document for passage in passages] == ["café"]
-
-
-def test_hybrid_with_alpha_at_its_ends_is_one_search_alone(built: Index) -> None:
-    searcher, query = open_index(built), ["What does the yard charge for mending a knot?"]
-
-    def order(mode: SearchMode, alpha: float) -> list[tuple[str, int]]:
-        (passages,) = searcher.search(query, k=6, mode=mode, alpha=alpha)
-        return [(passage.document, passage.position) for passage in passages]
-
-    assert order("hybrid", 1) == order("vector", 0.5)
-    assert order("hybrid", 0) == order("keyword", 0.5)
-    assert order("vector", 0.5) != order("keyword", 0.5)
-
-
-def test_keyword_search_loads_no_encoder(built: Index) -> None:
-    def refuse(ref: str) -> Encoder:
-        raise AssertionError(ref)
-
-    (passages,) = open_index(built, refuse).search(["ferry"], k=1, mode="keyword")
-    assert passages[0].document == "ferry"
-
-
-def test_queries_are_encoded_in_one_call(built: Index) -> None:
-    calls: list[tuple[int, str]] = []
-
+def test_name_that_was_moved_meanwhile_is_left_where_it_is(
+    first: Index, rebuilt: Index, spec: IndexSpec, name: str
+) -> None:
     def load(ref: str) -> Encoder:
         real = load_encoder(ref)
 
         def encode(texts: Sequence[str], kind: Kind) -> Vectors:
-            calls.append((len(texts), kind))
+            rollback(name, spec.backend)
             return real.encode(texts, kind)
 
         return replace(real, encode=encode)
 
-    open_index(built, load).search(["a lamp", "", "a boat", "bread"], k=1, mode="hybrid")
-    assert calls == [(3, "query")]
-
-
-def test_describe_says_what_is_in_it(built: Index, spec: IndexSpec) -> None:
-    described = open_index(built).describe()
-    (passages,) = open_index(built).search(["anything"], k=1000, mode="vector")
-    assert described["chunks"] == len(passages)
-    assert described["name"] == "town"
-    assert described["backend"] == spec.backend
-    assert described["chunk_tokens"] == 32
-    assert described["dimension"] == 384
-    assert described["sha"] == built.sha
-    assert described["encoder"] == spec.encoder
-
-
-def test_unchanged_corpus_embeds_nothing(home: Path, spec: IndexSpec) -> None:
-    first = build(corpus_of(TEXTS), spec, "town")
-    encoder = Counting()
-    assert build(corpus_of(TEXTS), spec, "town", encoder) == first
-    assert encoder.texts == []
-
-
-def test_one_changed_document_embeds_only_its_chunks(home: Path, spec: IndexSpec) -> None:
-    first = build(corpus_of(TEXTS), spec, "town")
-    changed = TEXTS | {"bread": "The baker now fires his oven at noon."}
-    encoder = Counting()
-    second = build(corpus_of(changed), spec, "town", encoder)
-    assert encoder.texts == ["Bread\nThe baker now fires his oven at noon."]
-    assert second.sha != first.sha
-    (old,), (new,) = (
-        open_index(index).search(["When is the oven fired?"], k=1, mode="vector")
-        for index in (first, second)
-    )
-    assert "at three" in old[0].text
-    assert "at noon" in new[0].text
-
-
-def test_reused_vectors_search_like_fresh_ones(home: Path, spec: IndexSpec) -> None:
-    build(corpus_of(dict(reversed(TEXTS.items()))), spec, "town")
-    encoder = Counting()
-    reused = build(corpus_of(TEXTS), spec, "town", encoder)
-    fresh = build(corpus_of(TEXTS), spec, "other")
-    assert encoder.texts == []
-    queries = ["Who trims the wick?", "What does the café serve?"]
-    one, other = (open_index(index).search(queries, 3, "vector") for index in (reused, fresh))
-    assert [[p.sha for p in found] for found in one] == [[p.sha for p in found] for found in other]
-    for mine, its in zip(one, other, strict=True):
-        assert [p.score for p in mine] == pytest.approx([p.score for p in its], abs=0.01)
-
-
-@pytest.mark.parametrize("lost", ["pointer", "damaged pointer", "data"])
-def test_lost_index_is_built_whole_with_the_same_sha(
-    home: Path, spec: IndexSpec, lost: Literal["pointer", "damaged pointer", "data"]
-) -> None:
-    first = build(corpus_of(TEXTS), spec, "town")
-    pointer = home / "indexes" / "town.json"
-    if lost == "pointer":
-        pointer.unlink()
-    elif lost == "damaged pointer":
-        pointer.write_text(pointer.read_text()[:40])
-    else:
-        folder = local_folder(first.blob)
-        folder.rename(folder.with_name("elsewhere"))
-    encoder = Counting()
-    again = build(corpus_of(TEXTS), spec, "town", encoder)
-    assert again.sha == first.sha
-    assert len(encoder.texts) == again.chunks == first.chunks
-    assert open_index(again).search(["ferry"], k=1, mode="keyword")[0][0].document == "ferry"
-
-
-def test_sha_changes_with_the_chunk_size(home: Path, spec: IndexSpec) -> None:
-    larger = spec.model_copy(update={"chunk_tokens": 64})
-    assert build(corpus_of(TEXTS), spec, "a").sha != build(corpus_of(TEXTS), larger, "b").sha
-
-
-def _failing_encoder(ref: str) -> Encoder:
-    def encode(texts: Sequence[str], kind: Kind) -> Vectors:
-        raise KeyboardInterrupt
-
-    return replace(load_encoder(ref), encode=encode)
-
-
-def test_build_interrupted_in_embedding_leaves_no_index(home: Path, spec: IndexSpec) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        build(corpus_of(TEXTS), spec, "town", _failing_encoder)
-    assert not list((home / "store").glob("indexes/*"))
-    assert not (home / "indexes" / "town.json").exists()
-
-
-def test_build_interrupted_in_writing_leaves_no_index_and_the_next_one_works(
-    home: Path, spec: IndexSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = BACKENDS[spec.backend]
-
-    def half(folder: Path, chunks: Sequence[object], vectors: Vectors) -> None:
-        real.write(folder, chunks[:2], vectors[:2])  # type: ignore[arg-type]
-        raise OSError("disk full")
-
-    with monkeypatch.context() as patch:
-        patch.setitem(index_module.BACKENDS, spec.backend, replace(real, write=half))
-        with pytest.raises(OSError, match="disk full"):
-            build(corpus_of(TEXTS), spec, "town")
-    assert not list((home / "store").glob("indexes/*"))
-    index = build(corpus_of(TEXTS), spec, "town")
-    assert len(open_index(index).search(["x y"], k=99, mode="vector")[0]) == index.chunks
-
-
-def _gone(index: Index) -> Index:
-    blob = index.blob.model_copy(update={"uri": index.blob.uri + "-gone"})
-    return index.model_copy(update={"blob": blob})
-
-
-@pytest.mark.parametrize(
-    ("spoil", "says"),
-    [
-        (_gone, "an index in the store"),
-        (lambda index: index.model_copy(update={"chunks": 99}), "99 passages"),
-        (lambda index: index.model_copy(update={"encoder_sha": "0"}), "weights it was built with"),
-    ],
-)
-def test_spoilt_index_does_not_open(
-    built: Index, spoil: Callable[[Index], Index], says: str
-) -> None:
-    with pytest.raises(InputError, match=says):
-        open_index(spoil(built))
+    other = spec.model_copy(update={"chunk_tokens": 20})
+    with pytest.raises(InputError, match="while this build was at work"):
+        build(corpus_of(TEXTS), other, name, load=load)
+    assert latest(rebuilt) == first
 
 
 def test_chunks_longer_than_the_encoder_reads_are_an_input_error(
-    home: Path, spec: IndexSpec
+    first: Index, spec: IndexSpec, name: str
 ) -> None:
     longer = spec.model_copy(update={"chunk_tokens": 400})
     with pytest.raises(InputError, match=r"index\.chunk_tokens.*400.*at most 254"):
-        build(corpus_of(TEXTS), longer, "town")
+        build(corpus_of(TEXTS), longer, name)
+    assert latest(first) == first
 
 
-def test_corpus_without_text_is_an_input_error(home: Path, spec: IndexSpec) -> None:
+def test_corpus_without_text_is_an_input_error_and_leaves_the_present_index(
+    first: Index, spec: IndexSpec, name: str
+) -> None:
     empty = Document(id="a", title="", text="\x00 ", source="a.md", sha="0")
     with pytest.raises(InputError, match="documents without text"):
-        build(Corpus(documents=put_rows([empty]), count=1), spec, "town")
+        build(Corpus(documents=put_rows([empty]), count=1), spec, name)
+    assert latest(first) == first
+    assert len(held(first)) == 4
+
+
+def test_strange_characters_in_every_field_are_indexed_and_kept(spec: IndexSpec, name: str) -> None:
+    odd = "a'b\"c\\%_*\x07\u2028é"
+    document = Document(
+        id=odd, title=odd, text=f"Bells {odd}\x00\ud800 ring.", source=odd, sha="1", tags=(odd,)
+    )
+    corpus = Corpus(documents=put_rows([document]), count=1)
+    index = build(corpus, spec, name)
+    found = best(index, "bells")
+    assert "ring." in found.text
+    assert (found.document, found.title, found.source) == (odd, odd, odd)
+    for where in ({"document": odd}, {"source": odd}, {"tags": odd}):
+        assert open_index(index).search(["bells"], Search(k=1), where=where)[0] == (found,)
+    assert build(corpus, spec, name, load=refuse) == index
+    second = Corpus(
+        documents=put_rows([document, document.model_copy(update={"id": "b"})]), count=2
+    )
+    assert told(build(second, spec, name), "kept", "added") == {"kept": 1, "added": 1}
+
+
+@pytest.mark.parametrize("field", ["id", "title", "source", "tags"])
+def test_name_that_is_no_unicode_is_an_input_error(
+    first: Index, spec: IndexSpec, name: str, field: str
+) -> None:
+    given = {
+        "id": "a",
+        "title": "A",
+        "text": "Bells.",
+        "source": "a.md",
+        "sha": "1",
+        "tags": ("a",),
+    }
+    broken = given | {field: ("ring\udce9",) if field == "tags" else "ring\udce9"}
+    corpus = Corpus(documents=put_rows([Document.model_validate(broken)]), count=1)
+    with pytest.raises(InputError, match=r"ring\\\\udce9.*Rename"):
+        build(corpus, spec, name)
+    assert latest(first) == first
+
+
+def test_collection_of_another_vector_length_is_named(spec: IndexSpec, name: str) -> None:
+    index = build(corpus_of(TEXTS), spec, name)
+    collection = index.address.partition("@")[0]
+    backend = backend_of(index)
+    document = Document(id="x", title="", text="Short.", source="s", sha="5")
+    (piece,) = filling.chunk(document, 32, lambda text: len(text.split()))
+    row = Row(str(uuid.uuid4()), piece)
+    with pytest.raises((InputError, WriteFailed), match="384"):
+        backend.write(collection, [row], np.ones((1, 8), np.float32))
+    assert len(held(index)) == 4
+
+
+def test_collection_is_named_by_index_and_settings(first: Index, name: str) -> None:
+    collection = first.address.partition("@")[0]
+    assert collection == collection_name(name, collection[-12:])
+    assert isinstance(index_report(first), BuildReport)

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -28,10 +28,15 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[System]:
     """The systems that were asked, in order."""
     asked: list[System] = []
 
-    def reply(system: System, question: str) -> tuple[str, tuple[Passage, ...]]:
+    def reply(system: System, question: str) -> SimpleNamespace:
         asked.append(system)
-        passage = Passage(document="pier", title="Pier", position=3, text="t", score=0.5, sha="p")
-        return question.upper(), (passage,) if system.retrieval else ()
+        passage = Passage(
+            document="pier", title="Pier", source="pier.md", position=3, last=4, text="t",
+            score=0.5, sha="p",
+        )  # fmt: skip
+        if not system.retrieval:
+            return SimpleNamespace(text=question.upper(), passages=(), index_sha=None)
+        return SimpleNamespace(text=question.upper(), passages=(passage,), index_sha="index-2")
 
     stand_in = ModuleType("tasks.answering")
     stand_in.reply = reply  # type: ignore[attr-defined]
@@ -175,9 +180,15 @@ def test_loading_a_version_loads_no_model_before_the_first_question(
     assert answered == []
     response = loaded.predict({"input": [{"role": "user", "content": "when?"}]})
     told = response["custom_outputs"]
-    source = {"document": "pier", "title": "Pier", "position": 3, "score": 0.5}
+    source = {
+        "document": "pier", "title": "Pier", "source": "pier.md", "position": 3, "last": 4,
+        "sha": "p", "score": 0.5,
+    }  # fmt: skip
     assert told["sources"] == [source]
-    assert (told["index_digest"], told["path"]) == ("index-1", "finetune+rag")
+    # Not index-1, which the version was measured with: the one that was searched.
+    assert (told["index_digest"], told["path"]) == ("index-2", "finetune+rag")
+    trace = mlflow.get_trace(str(mlflow.get_last_active_trace_id()), flush=True)
+    assert trace.data.spans[0].get_attribute("index_digest") == "index-2"
     assert told["system"] == tuned.system.digest
     (asked,) = answered
     assert asked.adapter is not None
@@ -195,7 +206,7 @@ def test_streamed_answer_is_the_same_in_one_event(tuned: Candidate) -> None:
     (event,) = loaded.predict_stream({"input": [{"role": "user", "content": "when?"}]})
     assert event["type"] == "response.output_item.done"
     assert event["item"]["content"][0]["text"] == "WHEN?"
-    assert event["custom_outputs"]["index_digest"] == "index-1"
+    assert event["custom_outputs"]["index_digest"] == "index-2"
 
 
 def test_last_user_message_is_the_question_and_none_is_an_error(tuned: Candidate) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core.errors import InputError
-from tasks.run import Overrides, read_run
+from tasks.run import IndexSpec, Overrides, parse_run, read_run
 
 TOML = """
 name = "harbour"
@@ -69,3 +69,36 @@ def test_a_run_with_other_content_has_another_digest(written: Path) -> None:
     run = read_run(written)
     assert run.digest == read_run(written).digest
     assert run.digest != read_run(written, Overrides(min_gain=0.1)).digest
+
+
+def indexed(**index: object) -> IndexSpec:
+    return parse_run({
+        "name": "n",
+        "data": {"documents": "d", "questions": "q"},
+        "models": [{"ref": "openai:gpt-4"}],
+        "index": index,
+    }).index  # fmt: skip
+
+
+def test_settings_to_try_are_lists_and_empty_by_default() -> None:
+    assert (indexed().try_chunk_tokens, indexed().try_alpha, indexed().try_k) == ((), (), ())
+    assert indexed(try_chunk_tokens=[32, 64], try_k=[1, 2]).try_chunk_tokens == (32, 64)
+
+
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        ({"mode": "keyword", "min_similarity": 0.4}, "keyword search has no similarity"),
+        ({"mode": "vector", "try_alpha": [0.2]}, "alpha only counts in mode hybrid"),
+        ({"try_chunk_tokens": [8]}, r"index\.try_chunk_tokens\.0.*found 8"),
+        ({"try_k": [0]}, r"index\.try_k\.0"),
+        ({"min_similarity": 1.5}, r"index\.min_similarity"),
+        ({"neighbours": -1}, r"index\.neighbours"),
+        ({"try_chunks": [64]}, "Did you mean 'try_chunk_tokens'"),
+    ],
+)
+def test_search_settings_that_cannot_be_are_input_errors(
+    index: dict[str, object], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        indexed(**index)

@@ -1,5 +1,7 @@
 import os
 import threading
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -12,6 +14,7 @@ from tasks.store import (
     exists,
     get_bytes,
     get_rows,
+    iter_rows,
     local_folder,
     put_bytes,
     put_folder,
@@ -57,6 +60,44 @@ def test_bytes_come_back_as_they_were_put(stored: str) -> None:
 def test_rows_come_back_as_they_were_put(stored: str) -> None:
     assert get_rows(put_rows(ROWS), Question) == ROWS
     assert get_rows(put_rows([]), Question) == ()
+
+
+def test_rows_are_read_one_at_a_time_once_the_whole_is_checked(stored: str) -> None:
+    blob = put_rows(ROWS * 3)
+    rows = iter_rows(blob, Question)
+    assert next(rows) == ROWS[0]
+    assert tuple(rows) == (ROWS * 3)[1:]
+    with fsspec.open(blob.uri, "ab") as stream:
+        stream.write(b"\n")
+    with pytest.raises(InputError):
+        next(iter_rows(blob, Question))
+
+
+def test_half_a_surrogate_pair_comes_back(stored: str) -> None:
+    rows = (Question(id="1", question="\ud800\x00\x1b", answers=("\udfff",)), *ROWS)
+    assert get_rows(put_rows(rows), Question) == rows
+
+
+def test_rows_that_stop_halfway_leave_nothing(stored: str) -> None:
+    def rows() -> Iterator[Question]:
+        yield ROWS[0]
+        raise InputError("line 2", "x", "y", "z")
+
+    with pytest.raises(InputError):
+        put_rows(rows())
+    assert listing(stored) == []
+
+
+def test_rows_are_written_as_they_come(stored: str) -> None:
+    rows = (Question(id=f"{n}", question="x" * 100_000, answers=()) for n in range(200))
+    tracemalloc.start()
+    blob = put_rows(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    read = sum(1 for _ in iter_rows(blob, Question))
+    tracemalloc.stop()
+    assert (blob.bytes, read) == (len(get_bytes(blob)), 200)
+    if stored.startswith("/"):  # a store in memory holds what it is given
+        assert peak < 5_000_000 < blob.bytes
 
 
 def test_putting_the_same_again_changes_nothing(stored: str) -> None:

@@ -5,7 +5,6 @@ import pytest
 
 from tasks import tuning
 from tasks.artifacts import (
-    Blob,
     ExampleSet,
     General,
     GeneralItem,
@@ -15,7 +14,7 @@ from tasks.artifacts import (
     Passage,
     Question,
     Retrieval,
-    SearchMode,
+    Search,
     SplitCount,
 )
 from tasks.prompts import REFUSAL, target, training_prompt
@@ -24,8 +23,8 @@ from tasks.store import put_rows
 from tasks.tuning import grounded, train_path
 
 INDEX = Index(
-    name="n", backend="lancedb", blob=Blob(uri="nowhere", sha="b", bytes=1), sha="s", corpus="c",
-    encoder="e", encoder_sha="es", dimension=3, chunk_tokens=64, chunks=9,
+    name="n", backend="lancedb", uri="nowhere", address="a", sha="s", corpus="c", encoder="e",
+    encoder_sha="es", embedded_by="eb", dimension=3, chunk_tokens=64, chunks=9, bytes=1,
 )  # fmt: skip
 RETRIEVAL = Retrieval(index=INDEX, k=3, mode="hybrid", alpha=0.3)
 
@@ -42,23 +41,15 @@ class Shelf:
 
     def __init__(self, ranked: Mapping[str, Sequence[str]]) -> None:
         self.ranked = ranked
-        self.asked: list[tuple[int, SearchMode, float]] = []
+        self.asked: list[Search] = []
 
     def search(
-        self,
-        queries: Sequence[str],
-        k: int,
-        mode: SearchMode,
-        alpha: float = 0.5,
-        where: Mapping[str, str] | None = None,
+        self, queries: Sequence[str], how: Search, where: Mapping[str, str] | None = None
     ) -> tuple[tuple[Passage, ...], ...]:
-        self.asked.append((k, mode, alpha))
+        self.asked.append(how)
         if where:
-            return tuple((passage(where["document"], 7),)[:k] for _ in queries)
-        return tuple(tuple(passage(name) for name in self.ranked[q][:k]) for q in queries)
-
-    def describe(self) -> dict[str, object]:
-        return {}
+            return tuple((passage(where["document"], 7),)[: how.k] for _ in queries)
+        return tuple(tuple(passage(name) for name in self.ranked[q][: how.k]) for q in queries)
 
 
 def put_on(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Shelf:
@@ -124,10 +115,16 @@ def test_a_source_that_is_left_out_leaves_its_places_to_distractors(shelf: Shelf
     assert target(learnt) == REFUSAL
 
 
-def test_search_is_that_of_the_retrieval(shelf: Shelf) -> None:
+def test_search_is_that_of_the_retrieval_with_more_to_choose_from(shelf: Shelf) -> None:
     grounded([FOUND, MISSED], RETRIEVAL, 0.0, 7)
-    assert {asked[1:] for asked in shelf.asked} == {("hybrid", 0.3)}
-    assert [asked[0] for asked in shelf.asked] == [6, 1]
+    assert shelf.asked == [RETRIEVAL.model_copy(update={"k": k}) for k in (6, 1)]
+
+
+def test_what_is_too_far_to_be_answered_is_still_learnt_from(shelf: Shelf) -> None:
+    strict = RETRIEVAL.model_copy(update={"min_similarity": 0.9, "neighbours": 1})
+    grounded([FOUND, MISSED], strict, 0.0, 7)
+    assert [how.min_similarity for how in shelf.asked] == [None, None]
+    assert {how.neighbours for how in shelf.asked} == {1}
 
 
 def many(count: int) -> list[Question]:
