@@ -1,4 +1,4 @@
-"""The command line: `adapt run`, `adapt ask`, `adapt doctor`, `adapt init`.
+"""The command line: `adapt run`, `adapt advise`, `adapt ask`, `adapt doctor`, `adapt init`.
 
 Exit codes: 0 done; 2 the run file, the data or the command is at fault; 130 interrupted; 1
 anything else. What is heavy is imported inside the commands, so that `--help` is at once there.
@@ -85,6 +85,77 @@ def run(
 
         outcome = adapt(str(runfile), str(folder), model, paths, min_gain)
     print_outcome(outcome, read_scorecards(folder), folder, as_json)
+
+
+@app.command()
+def advise(
+    model: Annotated[
+        str | None, typer.Option(help="hf:…, path:…, package:… or openai:…; tells size, weights.")
+    ] = None,
+    params: Annotated[float | None, typer.Option(help="Parameters, e.g. 7e9.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="open, hosted, or tunable (hosted; its provider tunes it).")
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="decoder, encoder, encoder-decoder or api.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="question-answering, classification, code, translation, …")
+    ] = None,
+    examples: Annotated[int | None, typer.Option(help="How many training examples.")] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(help="task (or labels), question-answer (states the facts), raw-text, none."),
+    ] = None,
+    documents: Annotated[int | None, typer.Option(help="How many documents.")] = None,
+    covers: Annotated[
+        bool | None, typer.Option("--covers/--no-covers", help="Do documents hold the answers?")
+    ] = None,
+    changes: Annotated[
+        bool | None, typer.Option("--changes/--no-changes", help="Does the knowledge change?")
+    ] = None,
+    changes_every_days: Annotated[float | None, typer.Option(help="How often it does.")] = None,
+    retrain_every_days: Annotated[float, typer.Option(help="How often one would train.")] = 30,
+    exposure: Annotated[
+        str | None, typer.Option(help="general, popular, domain, long-tail or private knowledge.")
+    ] = None,
+    memory_gib: Annotated[float | None, typer.Option(help="Limit: GiB of memory.")] = None,
+    seconds_per_question: Annotated[float | None, typer.Option(help="Limit: latency.")] = None,
+    cost_per_question: Annotated[float | None, typer.Option(help="Limit: money.")] = None,
+    train_seconds: Annotated[float | None, typer.Option(help="Limit: training time.")] = None,
+    energy_kwh: Annotated[float | None, typer.Option(help="Limit: energy to train.")] = None,
+    max_forgetting: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Limit: general accuracy lost.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Data may not leave.")] = False,
+    tflops: Annotated[float | None, typer.Option(help="What the machine sustains.")] = None,
+    watts: Annotated[float | None, typer.Option(help="The machine's power at work.")] = None,
+    price: Annotated[float | None, typer.Option(help="Money for a million tokens.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="A CSV of cases: prints it with a column `advice`.")
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="With --table: leave out faulty rows' advice.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Advise from facts alone, without data or training; what is not given counts as unknown."""
+    from flows.console import print_advice, print_table
+    from tasks.advise import Told, advise_on, advise_on_table
+    from tasks.core.effort import Limits, Means
+
+    if table is not None:
+        print_table(*advise_on_table(table, keep_going), as_json)
+        return
+    limits = Limits(
+        memory_gib, seconds_per_question, cost_per_question, train_seconds, energy_kwh,
+        max_forgetting, private,
+    )  # fmt: skip
+    told = Told(
+        model, params, weights, architecture, task, examples, form, documents, covers, changes,
+        changes_every_days, retrain_every_days, exposure, limits, Means(tflops, watts, price),
+    )  # fmt: skip
+    print_advice(advise_on(told), as_json)
 
 
 @app.command()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,7 @@ from tasks.services import services
 if TYPE_CHECKING:
     from tasks.artifacts import Scorecard
     from tasks.ask import Reply
+    from tasks.core.advice import Advice
     from tasks.core.decide import Verdict
     from tasks.core.stats import Interval
     from tasks.doctor import Check
@@ -170,6 +174,43 @@ def program(name: str) -> str:
     if beside.is_relative_to(Path.cwd()):
         return str(beside.relative_to(Path.cwd()))
     return str(beside)
+
+
+def print_advice(advice: Advice, as_json: bool) -> None:
+    """Print a ranking from facts alone: gains, rule, evidence, cases, vetoes and what turns it."""
+    if as_json:
+        return print_json(asdict(advice))
+    console = out()
+    console.print(Text(f"Advice: {advice.path}", style="bold"), "(from facts alone, not measured)")
+    console.print("Expected gain over prompt, points of 100 (80% interval):")
+    for number, one in enumerate(advice.ranking, start=1):
+        gain = f"{one.gain.value:+6.1f}  ({one.gain.low:+.1f} to {one.gain.high:+.1f})"
+        ruled = "  vetoed" if one.vetoes else ""
+        console.print(f"  {number}. {one.path:13}{'' if one.path == 'prompt' else gain}{ruled}")
+    console.print(f"Size rule ({advice.size_class}): {advice.rule.path or '-'}. {advice.rule.text}")
+    console.print(f"Evidence: {advice.evidence.path}. {advice.evidence.text}")
+    console.print("Nearest published results:")
+    for case in advice.evidence.cases:
+        console.print(f"  - {case}")
+    for veto in advice.vetoes:
+        console.print(f"Vetoed: {veto.text}")
+    for flip in advice.flip_when:
+        console.print(f"Flip when: {flip.text}")
+    if advice.unknown:
+        console.print(f"Not known, and counted as such: {', '.join(advice.unknown)}")
+    for note in advice.notes:
+        console.print(f"Note: {note}")
+    return None
+
+
+def print_table(table: str, faults: tuple[InputError, ...], as_json: bool) -> None:
+    """Print a table as CSV, or its rows as JSON; faults of single rows go to standard error."""
+    if as_json:
+        print_json({"rows": list(csv.DictReader(io.StringIO(table)))})
+    else:
+        sys.stdout.write(table)
+    for fault in faults:
+        print_fault(fault, err())
 
 
 def print_reply(reply: Reply) -> None:

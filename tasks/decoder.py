@@ -302,6 +302,7 @@ def safetensors_folder(ref: str) -> Path:
 
 def _convert(source: Path, name: str, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
     model = AutoModelForCausalLM.from_pretrained(
         source, gguf_file=name, quantization_config=GgufConfig(dequantize=True),
         dtype=torch.bfloat16,

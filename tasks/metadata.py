@@ -123,7 +123,7 @@ def _read(file: Path, block: str) -> Metadata:
 
 def _entries(file: Path, block: str) -> list[tuple[Any, Any]]:
     """Keys and values as YAML nodes."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     fast = yaml.__with_libyaml__ and len(block) <= SHORT_FRONT_MATTER
     try:

@@ -1,10 +1,12 @@
 """What will be measured of each base model, what will not, and the number behind it."""
 
 from tasks.artifacts import Corpus, ExampleSet, ModelRef
+from tasks.core.advice import evidence_for
+from tasks.core.cases import HOSTED, OPEN, Case, known_task
 from tasks.core.claims import Settings
 from tasks.core.decide import Verdict, advised_verdict
 from tasks.core.estimate import answer_gib, train_gib
-from tasks.core.evidence import Evidence, evidence_for
+from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice, size_rule
 from tasks.core.veto import Veto, fact_vetoes
 from tasks.machine import memory_gib
@@ -82,13 +84,15 @@ def settings(run: RunFile) -> Settings:
 def rule_and_evidence(run: RunFile, model: ModelRef) -> tuple[RuleAdvice, Evidence]:
     """What the size rule and published results say of a model and the run's task."""
     changes = None if run.facts.changes_every_days is None else True
-    return size_rule(model.size_class, run.task), evidence_for(
-        run.task,
-        open_weights=model.open_weights,
+    case = Case(
+        task=known_task(run.task),
+        params=model.params,
+        weights=OPEN if model.open_weights else HOSTED,
+        form="task",  # questions with the answers wanted, about other documents than those asked
         changes=changes,
         exposure=run.facts.exposure,
-        params=model.params,
     )
+    return size_rule(model.size_class, run.task), evidence_for(case)
 
 
 def advise(run: RunFile, planned: Planned, extra: tuple[Veto, ...] = ()) -> Verdict:

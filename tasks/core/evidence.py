@@ -1,27 +1,28 @@
-"""What published head-to-heads say about a case; their figures stand in `evidence.csv`.
+"""Published head-to-heads with citations (`evidence.csv`), and those nearest to a case.
 
 Each row scores at least two paths for one model on one data set. Rows of one paper are not
-independent, so every share is averaged within a paper first, then over papers.
+independent: whatever is averaged is averaged within a paper first, then over papers.
 """
 
 import csv
 import math
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 
-from tasks.core.veto import PATHS
+from tasks.core.cases import (
+    ARCHITECTURES,
+    EXPOSURES,
+    HOSTED,
+    OPEN,
+    RETRIEVERS,
+    TUNABLE,
+    Case,
+    known_form,
+    known_task,
+)
 
-FAMILIES = {
-    "question-answering": ("document QA", "closed-book factual QA"),
-    "classification": ("classification",),
-    "code": ("code",),
-    "generation": ("generation",),
-    "summarization": ("summarization",),
-}
-WITHOUT_WEIGHTS = ("prompt", "rag")
-EXPOSURES = ("general", "popular", "domain", "long-tail", "private")  # well known to unknown
 SCORES = {
     "prompt": "prompt_score",
     "rag": "rag_score",
@@ -29,6 +30,9 @@ SCORES = {
     "finetune+rag": "finetune_rag_score",
 }
 CASES = 3
+# Steps by which a row is farther from a case, for a fact in which they differ.
+OTHER_TASK, OTHER_KIND, OTHER_CHANGES, OTHER_FORM, OTHER_WEIGHTS = 3.0, 6.0, 2.0, 2.0, 1.0
+KNOWLEDGE = ("document QA", "closed-book factual QA", "fact verification")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Evidence:
     """What published head-to-heads say; `ranking` is best first, `path` its head or None.
 
     `cases` are the rows nearest to the case, one from each paper, with citation and figures.
+    `papers` and `rows` count the results on the same task.
     """
 
     path: str | None
@@ -57,130 +62,112 @@ class Row:
     year: str
     citation: str
     model: str
-    params: float | None
-    task: str
     dataset: str
     metric: str
-    changes: bool
-    exposure: str
+    case: Case
     scores: tuple[tuple[str, float], ...]
     best: tuple[str, ...]
 
+    def __str__(self) -> str:
+        figures = ", ".join(f"{path} {score:g}" for path, score in self.scores)
+        return (
+            f"{self.paper} ({self.year}, {self.citation}): {self.model} on {self.dataset}, "
+            f"{self.metric}: {figures or 'scores not published'}; best: {' = '.join(self.best)}"
+        )
 
+
+@lru_cache(maxsize=1)
 def published() -> tuple[Row, ...]:
     """All published results that the project knows."""
     text = resources.files("tasks.core").joinpath("evidence.csv").read_text(encoding="utf-8")
     return tuple(_row(line) for line in csv.DictReader(text.splitlines()))
 
 
-def evidence_for(
-    task: str,
-    *,
-    open_weights: bool,
-    changes: bool | None = None,
-    exposure: str | None = None,
-    params: float | None = None,
-) -> Evidence:
-    """Rank the paths by their share of wins in published results on the same family of tasks.
+def read_case(line: Mapping[str, str | None]) -> Case:
+    """The case that a row of a table describes; a word that is not known stays unknown.
 
-    `changes`: whether the knowledge changes; True or False keeps the results where it does or
-    does not, if there are any. Without open weights only prompt and rag compete. Exposure (one
-    of `EXPOSURES`) and `params` choose the nearest cases, not the ranking: the results that
-    score the same paths are too few to split further.
+    A hosted model for which training data are named was tuned by its provider.
+
+    Raises:
+        ValueError: a number is none, or out of range; its arguments are column and text.
     """
-    paths = PATHS if open_weights else WITHOUT_WEIGHTS
-    types = FAMILIES.get(task, (task,))
-    rows = [row for row in (_among(one, paths) for one in published()) if row.task in types]
-    rows = [row for row in rows if row.best]
-    alike = [row for row in rows if row.changes is changes]
-    rows = alike or rows
-    papers = len({row.paper for row in rows})
-    if not rows:
-        return Evidence(None, (), 0, 0, f"no published result on {task}", ())
-    shares = win_shares(rows, paths)
-    ranking = tuple(sorted(paths, key=lambda path: -shares[path]))  # ties: the simpler first
-    cases = tuple(_case(row) for row in _nearest(rows, changes, exposure, params))
-    about = _about(task, bool(alike), changes)
-    won = ", ".join(f"{path} {shares[path]:.0%}" for path in ranking)
-    text = f"{papers} papers with {len(rows)} results on {about}; share of wins by paper: {won}"
-    return Evidence(ranking[0], ranking, papers, len(rows), text, cases)
+
+    def word(column: str, known: Sequence[str]) -> str | None:
+        text = (line.get(column) or "").strip().casefold()
+        return text if text in known else None
+
+    billions = read_number(line, "params_billions", above=0)
+    form = known_form(line.get("training_data") or "")
+    hosted = word("architecture", ARCHITECTURES) == "api"
+    open_model = hosted or billions is not None or word("architecture", ARCHITECTURES)
+    weights = (TUNABLE if form else HOSTED) if hosted else OPEN if open_model else None
+    flags = {"yes": True, "no": False}
+    return Case(
+        task=known_task(line.get("task_type") or ""),
+        params=None if billions is None else billions * 1e9,
+        weights=weights,
+        form=form,
+        examples=read_number(line, "n_train"),
+        changes=flags.get(word("knowledge_changes", tuple(flags)) or ""),
+        exposure=word("knowledge_exposure", EXPOSURES),
+        covers=flags.get(word("corpus_covers", tuple(flags)) or ""),
+        retriever=word("retriever", RETRIEVERS),
+    )
 
 
-def win_shares(rows: Sequence[Row], paths: Sequence[str]) -> dict[str, float]:
-    """Share of wins of each path: ties split, averaged within papers, then over papers."""
-    by_paper: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_paper[row.paper].append(row)
-    return {
-        path: math.fsum(
-            math.fsum((path in row.best) / len(row.best) for row in group) / len(group)
-            for group in by_paper.values()
-        )
-        / len(by_paper)
-        for path in paths
-    }
+def read_number(
+    line: Mapping[str, str | None], column: str, above: float | None = None
+) -> float | None:
+    """A cell's number, None if it is empty; `above`: the bound it must exceed, else at least 0."""
+    text = (line.get(column) or "").strip()
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ValueError(column, text) from error
+    if not math.isfinite(value) or value < 0 or (above is not None and value <= above):
+        raise ValueError(column, text)
+    return value
+
+
+def nearest(case: Case, rows: Sequence[Row] | None = None) -> tuple[Row, ...]:
+    """Up to three results like the case, each from another paper; of equals the first listed."""
+    found: dict[str, Row] = {}
+    for row in sorted(published() if rows is None else rows, key=lambda one: distance(case, one)):
+        found.setdefault(row.paper, row)
+    return tuple(found.values())[:CASES]
+
+
+def distance(case: Case, row: Row) -> float:
+    """How many steps a published case is from this one; facts unknown to either count nothing."""
+    other = row.case
+    steps = 0.0
+    if case.task is not None and case.task != other.task:
+        alike = (case.task in KNOWLEDGE) == (other.task in KNOWLEDGE)
+        steps += OTHER_TASK if alike else OTHER_KIND
+    for mine, theirs, cost in (
+        (case.changes, other.changes, OTHER_CHANGES),
+        (case.form, other.form, OTHER_FORM),
+        (case.weights, other.weights, OTHER_WEIGHTS),
+    ):
+        steps += cost * (mine is not None and theirs is not None and mine != theirs)
+    if case.exposure is not None and other.exposure is not None:
+        steps += abs(EXPOSURES.index(case.exposure) - EXPOSURES.index(other.exposure))
+    if case.params is not None:
+        steps += 1.0 if other.params is None else abs(math.log10(case.params / other.params))
+    return steps
 
 
 def _row(line: dict[str, str]) -> Row:
-    billions = line["params_billions"]
     return Row(
         paper=line["paper"],
         year=line["year"],
         citation=line["citation"],
         model=line["model"],
-        params=float(billions) * 1e9 if billions else None,
-        task=line["task_type"],
         dataset=line["dataset"],
         metric=line["metric"],
-        changes=line["knowledge_changes"] == "yes",
-        exposure=line["knowledge_exposure"],
+        case=read_case(line),
         scores=tuple((path, float(line[key])) for path, key in SCORES.items() if line[key]),
         best=tuple(line["winner"].split("=")),
     )
-
-
-def _among(row: Row, paths: Sequence[str]) -> Row:
-    """The row as a contest among these paths alone; `best` is empty where it held none."""
-    if set(row.best) <= set(paths) and len(paths) == len(PATHS):
-        return row
-    scores = tuple((path, score) for path, score in row.scores if path in paths)
-    if len(scores) > 1:
-        top = max(score for _, score in scores)
-        best = tuple(path for path, score in scores if score == top)
-    else:
-        best = row.best if not row.scores and set(row.best) <= set(paths) else ()
-    return Row(**{**vars(row), "scores": scores, "best": best})
-
-
-def _nearest(
-    rows: Sequence[Row], changes: bool | None, exposure: str | None, params: float | None
-) -> list[Row]:
-    """Up to three rows like the case, each from another paper; of equals the first listed."""
-
-    def distance(row: Row) -> float:
-        steps = 0
-        if exposure in EXPOSURES and row.exposure in EXPOSURES:
-            steps = abs(EXPOSURES.index(exposure) - EXPOSURES.index(row.exposure))
-        moves = changes is not None and row.changes is not changes
-        if params is None or row.params is None:
-            return steps + 2 * moves + ((params is None) != (row.params is None))
-        return steps + 2 * moves + abs(math.log10(params / row.params))
-
-    found: dict[str, Row] = {}
-    for row in sorted(rows, key=distance):
-        found.setdefault(row.paper, row)
-    return list(found.values())[:CASES]
-
-
-def _case(row: Row) -> str:
-    figures = ", ".join(f"{path} {score:g}" for path, score in row.scores)
-    return (
-        f"{row.paper} ({row.year}, {row.citation}): {row.model} on {row.dataset}, {row.metric}: "
-        f"{figures or 'scores not published'}; best: {' = '.join(row.best)}"
-    )
-
-
-def _about(task: str, narrowed: bool, changes: bool | None) -> str:
-    if changes is None or not narrowed:
-        return task
-    return f"{task} over knowledge that {'changes' if changes else 'does not change'}"

@@ -31,9 +31,6 @@ from tasks.search import open_index
 from tasks.store import put_rows
 from tasks.weaviate_client import connect_weaviate
 
-# The servers' fixtures: only the parameters that are marked for them start one.
-from tests.servers.conftest import weaviate_binary, weaviate_server, weaviate_url  # noqa: F401
-
 TEXTS = {
     "lamp": "The lighthouse lamp burns colza oil. Keeper Maud Quill trims the wick at dusk.",
     "ferry": "The ferry Teasel crosses every hour. A crossing costs two pence for a grown person.",

@@ -20,7 +20,6 @@ from tasks.store import put_rows
 from tests.cross import build_cross_encoder
 
 # The servers' fixtures: only the parameters that are marked for them start one.
-from tests.servers.conftest import weaviate_binary, weaviate_server, weaviate_url  # noqa: F401
 
 RUN = uuid.uuid4().hex[:8]  # a server may hold what earlier runs left
 MODES: tuple[SearchMode, ...] = ("vector", "keyword", "hybrid")

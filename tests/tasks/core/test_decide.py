@@ -9,6 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from tasks.core.advice import evidence_for
+from tasks.core.cases import Case, known_task
 from tasks.core.decide import (
     Measured,
     Settings,
@@ -19,7 +21,7 @@ from tasks.core.decide import (
     measured_verdict,
 )
 from tasks.core.errors import InputError
-from tasks.core.evidence import Evidence, evidence_for
+from tasks.core.evidence import Evidence
 from tasks.core.rule import size_rule
 from tasks.core.stats import Interval
 from tasks.core.veto import PATHS, Veto, fact_vetoes, measured_vetoes
@@ -311,7 +313,9 @@ def advised(task: str = "question-answering", **changes) -> Verdict:
             "params": 7e9,
             "size_class": "mid",
             "rule": size_rule("mid", task),
-            "evidence": evidence_for(task, open_weights=True, changes=False),
+            "evidence": evidence_for(
+                Case(known_task(task), weights="open", form="task", changes=False)
+            ),
             "vetoes": (),
             "settings": Settings(),
             "reason": "14.2 GiB needed, 8 GiB there",

@@ -1,10 +1,7 @@
 import pytest
 
-from tasks.core.evidence import Row, evidence_for, published, win_shares
-
-
-def row(paper: str, *best: str) -> Row:
-    return Row(paper, "2024", "-", "m", 7e9, "t", "d", "acc", False, "general", (), best)
+from tasks.core.cases import Case, known_form, known_task
+from tasks.core.evidence import nearest, published, read_case
 
 
 def test_every_published_row_is_there_with_its_citation() -> None:
@@ -21,55 +18,78 @@ def test_best_scored_path_is_the_stated_winner_wherever_scores_are_published() -
             assert {path for path, score in one.scores if score == top} == set(one.best), one
 
 
-def test_papers_count_alike_however_many_rows_they_have() -> None:
-    rows = [row("a", "rag")] * 9 + [row("b", "prompt")]
-    assert win_shares(rows, ("prompt", "rag")) == {"prompt": 0.5, "rag": 0.5}
+def test_every_published_task_is_known() -> None:
+    assert all(one.case.task is not None for one in published())
 
 
-def test_ties_are_split() -> None:
-    shares = win_shares([row("a", "rag", "prompt"), row("a", "rag")], ("prompt", "rag"))
-    assert shares == {"prompt": 0.25, "rag": 0.75}
-
-
-def test_text_says_how_much_stands_behind_it() -> None:
-    found = evidence_for("question-answering", open_weights=True)
-    assert (found.papers, found.rows) == (11, 61)
-    assert "11 papers with 61 results" in found.text
-    assert found.path == found.ranking[0]
-
-
-def test_changing_knowledge_narrows_to_results_where_it_changes() -> None:
-    changing = evidence_for("question-answering", open_weights=True, changes=True)
-    stable = evidence_for("question-answering", open_weights=True, changes=False)
-    assert changing.path == "rag"
-    assert changing.rows + stable.rows == 61
-
-
-def test_without_such_results_the_whole_family_speaks() -> None:
-    found = evidence_for("classification", open_weights=True, changes=True)
-    assert found.rows == 30
-    assert "changes" not in found.text
-
-
-def test_without_weights_only_prompt_and_rag_compete() -> None:
-    found = evidence_for("question-answering", open_weights=False)
-    assert set(found.ranking) == {"prompt", "rag"}
-    assert "finetune" not in found.text + "".join(found.cases)
-
-
-def test_cases_are_the_nearest_one_from_each_paper_with_their_figures() -> None:
-    found = evidence_for(
-        "question-answering", open_weights=True, changes=False, exposure="private", params=13e9
+def test_nearest_are_one_from_each_paper_with_citation_and_figures() -> None:
+    found = nearest(
+        Case("closed-book factual QA", 13e9, changes=False, exposure="private", form="task")
     )
-    assert len(found.cases) == 3
-    assert "arXiv:2310.11511" in found.cases[0]
-    assert "Llama2-13B on PopQA" in found.cases[0]
-    assert "rag 45.7" in found.cases[0]
-    assert len({case.split(" (")[0] for case in found.cases}) == 3
+    assert len({row.paper for row in found}) == 3
+    assert str(found[0]).startswith(
+        "Self-RAG Table 2 (2023, arXiv:2310.11511): Llama2-13B on PopQA"
+    )
+    assert "rag 45.7" in str(found[0])
 
 
-@pytest.mark.parametrize("open_weights", [True, False])
-def test_unknown_task_has_no_evidence(open_weights) -> None:
-    found = evidence_for("poetry", open_weights=open_weights)
-    assert (found.path, found.ranking, found.rows) == (None, (), 0)
-    assert "poetry" in found.text
+def test_facts_that_are_not_known_make_no_case_farther() -> None:
+    assert [row.paper for row in nearest(Case())] == list(
+        dict.fromkeys(row.paper for row in published())
+    )[:3]
+
+
+def test_empty_cells_and_words_that_are_not_known_stay_unknown() -> None:
+    case = read_case({"task_type": "juggling", "training_data": "dreams", "n_train": " "})
+    assert case == Case()
+
+
+@pytest.mark.parametrize(
+    ("line", "weights"),
+    [
+        ({"architecture": "api"}, "hosted"),
+        ({"architecture": "api", "training_data": "task"}, "tunable"),
+        ({"architecture": "decoder"}, "open"),
+        ({"params_billions": "7"}, "open"),
+        ({}, None),
+    ],
+)
+def test_weights_follow_from_architecture_and_from_training_that_took_place(line, weights) -> None:
+    assert read_case(line).weights == weights
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [("params_billions", "-7"), ("params_billions", "0"), ("n_train", "-1"), ("n_train", "many"),
+     ("params_billions", "nan"), ("n_train", "inf")],
+)  # fmt: skip
+def test_numbers_out_of_range_are_refused_with_their_column(column, text) -> None:
+    with pytest.raises(ValueError, match=column) as caught:
+        read_case({column: text})
+    assert caught.value.args == (column, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ("question-answering", "document QA"),
+        ("Closed-Book QA", "closed-book factual QA"),
+        ("multi-hop QA over documents", "document QA"),
+        ("intent detection", "classification"),
+        ("sumarization", "summarization"),
+        ("text-to-SQL", "code"),
+        ("knowledge-grounded dialogue", "generation"),
+        ("poetry", None),
+        ("", None),
+    ],
+)
+def test_tasks_are_read_by_name_synonym_words_within_or_spelling(text, task) -> None:
+    assert known_task(text) == task
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [("Labels", "task"), ("QA pairs", "question-answer"), ("raw_text", "raw-text"), ("", None)],
+)
+def test_forms_are_read_by_the_words_that_people_use(text, form) -> None:
+    assert known_form(text) == form
