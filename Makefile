@@ -18,7 +18,7 @@ BENCH_STAMP := $(VENV)/.installed-benchmark
 export DO_NOT_TRACK := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help install demo weaviate test test-servers check format bench clean clean-all
+.PHONY: help install demo weaviate test test-servers check format bench bench-index bench-advice bench-race clean clean-all
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,19 @@ format: $(STAMP) ## format the code and apply the safe fixes
 
 bench: $(BENCH_STAMP) ## measure the speed claims and print the ratios
 	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks
+
+# PARTS picks some, BENCH_ARGS goes to each: make bench-index PARTS=refresh \
+# BENCH_ARGS="--documents 10000"; --help of tests.benchmarks.bench_index_PART lists them.
+PARTS ?= build refresh search swap memory
+bench-index: $(BENCH_STAMP) ## measure the index alone: building, refresh, search, swaps, memory
+	@set -e; for part in $(PARTS); do \
+	  HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks.bench_index_$$part $(BENCH_ARGS); done
+
+bench-advice: $(STAMP) ## judge the advice on papers left out, beside simpler rules
+	$(BIN)/python -m tests.benchmarks.advice
+
+bench-race: $(STAMP) ## simulate races under a budget with known truths (a quarter of an hour)
+	$(BIN)/python -m tests.benchmarks.race
 
 clean: ## remove build and tool caches; results (runs/, .adapt/) stay
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

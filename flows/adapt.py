@@ -10,8 +10,9 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
+from flows.build_index import show
 from flows.steps import Stages, step
-from tasks import collect, evaluate, forgetting, index, index_settings, pace, publish, tuning
+from tasks import collect, evaluate, forgetting, index_settings, pace, publish, refresh, tuning
 from tasks.artifacts import (
     Corpus,
     ExampleSet,
@@ -26,6 +27,7 @@ from tasks.artifacts import (
 )
 from tasks.core.decide import Verdict
 from tasks.decision import decide_on, verdict_on
+from tasks.index_users import used_indexes
 from tasks.ledger import read_test
 from tasks.machine import PROCESS
 from tasks.outcome import Outcome, Planned
@@ -40,7 +42,7 @@ collect_documents = step(collect.collect_documents, "collect documents", cached=
 collect_questions = step(collect.collect_questions, "collect questions", cached=False)
 collect_general = step(collect.collect_general, "collect general questions", cached=False)
 choose_settings = step(index_settings.choose_settings, "choose index settings", tensors=True)
-build_index = step(index.build, "build index", tensors=True)
+build_index = step(refresh.follow_sources, "build index", tensors=True, retries=2)
 train = step(tuning.train_path, "fine-tune", tensors=True)
 choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
 answer = step(evaluate.answer_split, "answer", tensors=True)
@@ -99,10 +101,13 @@ def adapt(
         "choose index settings", choose_settings, corpus=corpus, examples=examples,
         spec=run.index, name=run.name,
     )  # fmt: skip
-    spec = settings.chosen
-    built = stages("build index", build_index, corpus=corpus, spec=spec, name=run.name)
-    retrieval = retrieval_of(built, spec)
-    inputs = Inputs(run, examples, general, retrieval)
+    built = stages(
+        "build index", build_index, corpus=corpus, examples=examples, spec=settings.chosen,
+        name=run.name, used=used_indexes,
+    )  # fmt: skip
+    if not stages.done[-1].reused:
+        show(built)
+    inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen))
     measured = [measure(stages, inputs, planned) for planned in plan.models if planned.paths]
     by_model = {one.verdict.model: one.verdict for one in measured}
     verdicts = tuple(by_model.get(p.model.ref) or advise(run, p) for p in plan.models)
@@ -117,13 +122,14 @@ def adapt(
         run_id=PROCESS,
         corpus=corpus,
         examples=examples,
-        plan=plan,
+        plan=plan.model_copy(update={"index": settings}),
         scorecards=scorecards,
         trainings=tuple(training for one in measured for training in one.trainings),
         general=tuple(score for one in measured for score in one.general),
         outcome=Outcome(champion=champion, verdicts=verdicts),
         output=str(folder),
         stages=tuple(stages.done),
+        index=built,
     )
     report = stages("report and log", log, record=record)
     create_markdown_artifact(report, key=f"verdict-{run.name.lower().replace('_', '-')}")

@@ -1,4 +1,4 @@
-"""The command line: `adapt run`, `adapt advise`, `adapt ask`, `adapt doctor`, `adapt init`.
+"""The command line: `adapt run`, `advise`, `ask`, `refresh`, `index`, `doctor` and `init`.
 
 Exit codes: 0 done; 2 the run file, the data or the command is at fault; 130 interrupted; 1
 anything else. What is heavy is imported inside the commands, so that `--help` is at once there.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from flows.cli_index import INTERRUPTED, AsJson, RunFilePath, follow, index
 from tasks.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ DEFAULTS = {
     "TOKENIZERS_PARALLELISM": "false",
     "TQDM_DISABLE": "1",  # the bar of a conversion; ours and those of downloads are others
 }
-INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 
 app = typer.Typer(
     name="adapt",
@@ -36,10 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RunFilePath = Annotated[Path, typer.Argument(metavar="RUNFILE", help="The run file (TOML).")]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="One JSON document on stdout, all else on stderr.")
-]
+app.add_typer(index, no_args_is_help=True)
 
 
 def main() -> None:
@@ -176,6 +173,12 @@ def ask(
         print_json(reply.model_dump(mode="json"))
     else:
         print_reply(reply)
+
+
+@app.command()
+def refresh(runfile: RunFilePath, as_json: AsJson = False) -> None:
+    """Bring the index in step with its documents; only what changed is embedded."""
+    follow("refresh", runfile, as_json)
 
 
 @app.command()

@@ -14,13 +14,16 @@ from typing import Any, ParamSpec, TypeVar
 from prefect import Task, get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.results import get_result_store
+from prefect.tasks import exponential_backoff
 from pydantic import BaseModel
 
-from tasks import index
+from tasks import refresh
 from tasks.artifacts import Blob, Index, content
 from tasks.core import digest
+from tasks.index_backend import WriteFailed
 from tasks.machine import runtime
 from tasks.progress import reporter
 from tasks.record import Stage
@@ -29,6 +32,8 @@ from tasks.store import exists
 P = ParamSpec("P")
 R = TypeVar("R")
 
+BACKOFF = 10  # seconds before the first retry, twice as many before each further one
+TRANSIENT = (ConnectionError, TimeoutError, WriteFailed)  # what another try may mend
 PROGRESS_AFTER = 5.0  # seconds before a step is worth a progress artifact, and between updates
 
 
@@ -90,24 +95,37 @@ def _imports(source: str) -> Iterator[str]:
 
 
 def step(
-    function: Callable[P, R], name: str, *, cached: bool = True, tensors: bool = False
+    function: Callable[P, R],
+    name: str,
+    *,
+    cached: bool = True,
+    tensors: bool = False,
+    retries: int = 0,
 ) -> Task[P, R]:
-    """A plain function as a task; a cached one returns JSON that later runs take up again."""
+    """A plain function as a task; a cached one returns JSON that later runs take up again.
+
+    Retried, with growing pauses, is only what is `TRANSIENT`: bad input stays bad.
+    """
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         with _progress_in_prefect():
             return function(*args, **kwargs)
 
-    if not cached:
-        return task(name=name, persist_result=False, cache_policy=NO_CACHE)(run)
     policy = ByContent(name=name, module=function.__module__, tensors=tensors)
     return task(
         name=name,
-        cache_policy=policy,
-        persist_result=True,
+        cache_policy=policy if cached else NO_CACHE,
+        persist_result=cached,
         result_serializer="json",
+        retries=retries,
+        retry_delay_seconds=exponential_backoff(BACKOFF),
+        retry_condition_fn=_transient,
     )(run)
+
+
+def _transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    return isinstance(state.data, TRANSIENT)
 
 
 class Stages:
@@ -131,7 +149,7 @@ class Stages:
 
 
 def _lost(step: Task[..., Any], inputs: dict[str, Any]) -> bool:
-    """Whether a cached value refers to a blob or an index that is gone."""
+    """Whether a cached value refers to a blob that is gone or an index that was moved on."""
     policy = step.cache_policy
     if not isinstance(policy, ByContent):
         return False
@@ -146,7 +164,7 @@ def _lost(step: Task[..., Any], inputs: dict[str, Any]) -> bool:
 
 
 def _is_there(one: Blob | Index) -> bool:
-    return exists(one) if isinstance(one, Blob) else index.exists(one)
+    return exists(one) if isinstance(one, Blob) else refresh.is_current(one)
 
 
 def _kept(value: object) -> Iterator[Blob | Index]:

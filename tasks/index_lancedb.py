@@ -56,10 +56,7 @@ class LanceDB:
 
     def collections(self, name: str) -> tuple[str, ...]:
         """The collections of an index name that exist, finished or not."""
-        fs, root = self._files()
-        if not fs.exists(root):
-            return ()
-        tables = connection(self.uri).list_tables().tables
+        tables = (one.removesuffix(".lance") for one in self._names() if one.endswith(".lance"))
         return tuple(sorted(one for one in tables if is_of(name, one)))
 
     def create(self, collection: str, dimension: int) -> None:
@@ -205,11 +202,15 @@ class LanceDB:
         return fs, root
 
     def _addresses(self) -> list[str]:
+        names = (one.removesuffix(".json") for one in self._names() if one.endswith(".json"))
+        return [one for one in names if "@" in one]
+
+    def _names(self) -> list[str]:
+        """What stands in the folder; LanceDB itself, which takes seconds to load, is not asked."""
         fs, root = self._files()
         if not fs.exists(root):
             return []
-        files = (str(path).rpartition("/")[2] for path in fs.ls(root, detail=False))
-        return [one.removesuffix(".json") for one in files if "@" in one and one.endswith(".json")]
+        return [str(path).rstrip("/").rpartition("/")[2] for path in fs.ls(root, detail=False)]
 
     def _put(self, file: str, text: str) -> None:
         """Write a small file whole or not at all."""

@@ -126,6 +126,7 @@ def _entries(file: Path, block: str) -> list[tuple[Any, Any]]:
     import yaml
 
     fast = yaml.__with_libyaml__ and len(block) <= SHORT_FRONT_MATTER
+    root: Any
     try:
         root = yaml.compose(block, Loader=yaml.CSafeLoader if fast else yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:

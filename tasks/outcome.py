@@ -3,6 +3,7 @@
 from tasks.artifacts import SCHEMA_VERSION, ModelRef, PathName, Value
 from tasks.core.decide import Verdict
 from tasks.core.veto import Veto
+from tasks.index_settings import SettingsSearch
 
 
 class Planned(Value):
@@ -21,11 +22,15 @@ class Planned(Value):
 
 
 class Plan(Value):
-    """What will be tried, what will not, and the number behind each."""
+    """What will be tried, what will not, and the number behind each.
+
+    `index` holds how documents will be searched, and the settings that were measured for it.
+    """
 
     schema_version: int = SCHEMA_VERSION
     memory_gib: float
     models: tuple[Planned, ...]
+    index: SettingsSearch | None = None
 
 
 class Champion(Value):

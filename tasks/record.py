@@ -12,6 +12,7 @@ from tasks.artifacts import (
     Value,
 )
 from tasks.outcome import Outcome, Plan
+from tasks.refresh import IndexBuild
 from tasks.run import RunFile
 from tasks.store import get_rows
 
@@ -50,6 +51,7 @@ class RunRecord(Value):
     outcome: Outcome
     output: str
     stages: tuple[Stage, ...]
+    index: IndexBuild | None = None
 
     def cards(self, split: str, model: str | None = None) -> tuple[Scorecard, ...]:
         """Scorecards of one split, of one model or of all."""

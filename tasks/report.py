@@ -6,8 +6,10 @@ from math import isinf
 from pathlib import Path
 
 from tasks.artifacts import SCHEMA_VERSION, Answer, Scorecard
+from tasks.build_report import render_settings, summary
 from tasks.core.decide import Verdict
 from tasks.core.stats import Interval
+from tasks.markdown import table as _table
 from tasks.plot import plot_quality_cost
 from tasks.record import RunRecord, answers_of, seconds_per_question
 
@@ -47,6 +49,7 @@ def render_report(record: RunRecord) -> str:
         parts += _verdict(record, verdict)
     if record.cards("dev"):
         parts += ["## Quality against cost", f"![Quality against seconds per question]({PLOT})"]
+    parts += _search(record)
     parts += ["## Where the time went", *_times(record), "## What went in", _inputs(record)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -203,6 +206,19 @@ def _differences(cards: Sequence[Scorecard]) -> list[str]:
     return [title, _table(heads, rows) if rows else "They score the same on every question."]
 
 
+def _search(record: RunRecord) -> list[str]:
+    """How documents are found: the settings, what they were chosen by, and the index."""
+    build, settings = record.index, record.plan.index
+    if build is None or settings is None:
+        return []
+    index = build.index
+    held = (
+        f"Index `{index.name}`, digest `{index.sha}` ({index.backend}): {index.chunks} chunks; "
+        f"when it was built: {summary(build)}."
+    )
+    return ["## How documents are found", render_settings(settings), held]
+
+
 def _times(record: RunRecord) -> list[str]:
     rows = [
         (stage.name, f"{stage.seconds:.1f}", "reused" if stage.reused else "done")
@@ -251,10 +267,3 @@ def _short(text: str) -> str:
 
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; bars and line breaks in cells are made harmless."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    cells = ([" ".join(cell.split()).replace("|", "\\|") for cell in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -15,6 +15,7 @@ from tasks.artifacts import Answer, Blob, Document, Question, Scorecard, Trainin
 from tasks.record import GeneralOf, RunRecord, Stage, answers_of, seconds_per_question
 from tasks.services import services
 from tasks.store import get_rows
+from tasks.track_index import log_build_files
 from tasks.tracking import check_tracking, connect, open_experiment
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def log_run(record: RunRecord) -> TrackedRun:
         mlflow.log_text(record.run.model_dump_json(indent=2), "run.json")
         mlflow.log_text(record.plan.model_dump_json(indent=2), "plan.json")
         mlflow.log_artifacts(record.output)
+        if record.index is not None:
+            log_build_files(record.index)
         _log_datasets(record)
         children = [_log_system(record, card) for card in record.cards("dev")]
     _link_champion(client, record, parent.info.run_id)
@@ -140,6 +143,7 @@ def _link_champion(client: "MlflowClient", record: RunRecord, run_id: str) -> No
 def _params(record: RunRecord) -> dict[str, Any]:
     """The parameters that matter; the run file itself is logged whole beside them."""
     run = record.run
+    index = record.plan.index.chosen if record.plan.index else run.index
     return {
         "models": ", ".join(model.ref for model in run.models),
         "paths": ", ".join(run.decision.paths),
@@ -151,10 +155,12 @@ def _params(record: RunRecord) -> dict[str, Any]:
         **{
             f"{split}_questions": record.examples.count(split) for split in ("train", "dev", "test")
         },
-        "encoder": run.index.encoder,
-        "chunk_tokens": run.index.chunk_tokens,
-        "k": run.index.k,
-        "search_mode": run.index.mode,
+        "index_backend": index.backend,
+        "encoder": index.encoder,
+        "chunk_tokens": index.chunk_tokens,
+        "k": index.k,
+        "search_mode": index.mode,
+        "alpha": index.alpha,
         "lora_rank": run.training.rank,
         "learning_rate": run.training.learning_rate,
         "epochs": run.training.epochs,

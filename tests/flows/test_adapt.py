@@ -341,7 +341,7 @@ def test_what_is_gone_from_the_store_is_made_again(trained: Trained, again) -> N
     cards = json.loads((trained.output / "scorecards.json").read_text())["scorecards"]
     by_path = {card["path"]: card for card in cards if card["split"] == "dev"}
     Path(by_path["prompt"]["answers"]["uri"].removeprefix("file://")).unlink()
-    index = by_path["rag"]["system"]["retrieval"]["index"]["blob"]["uri"]
+    index = by_path["rag"]["system"]["retrieval"]["index"]["uri"]
     shutil.rmtree(index.removeprefix("file://"))
     adapter = by_path["finetune"]["system"]["adapter"]["blob"]["uri"]
     shutil.rmtree(adapter.removeprefix("file://"))

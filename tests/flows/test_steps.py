@@ -16,7 +16,8 @@ from flows import steps
 from flows.steps import ByContent, Stages, code_digest, step
 from tasks.artifacts import Blob, Corpus, Cost, Document, Index, Question, Retrieval
 from tasks.core.errors import InputError
-from tasks.index import build, exists
+from tasks.index import build, exists, latest
+from tasks.index_backend import WriteFailed
 from tasks.progress import reporter
 from tasks.record import Stage
 from tasks.run import IndexSpec
@@ -285,6 +286,44 @@ def test_a_cached_index_that_is_gone_is_built_again(home: Path, prefect_url: str
     assert (reused.reused, stage.reused) == (True, False)
     assert again.sha == first.sha
     assert exists(again)
+
+
+def test_a_cached_index_that_its_name_has_left_is_built_again(home: Path, prefect_url: str) -> None:
+    def inputs(year: str) -> dict[str, Any]:
+        document = Document(id="pier", title="", text=f"Built in {year}.", source="p", sha=year)
+        corpus = Corpus(documents=put_rows([document]), count=1)
+        return {"corpus": corpus, "spec": IndexSpec(), "name": "left"}
+
+    first, _ = run_once(build, "moved index", **inputs("1886"))
+    later = build(**inputs("1887"))
+    again, stage = run_once(build, "moved index", **inputs("1886"))
+    assert not stage.reused
+    assert again.sha == first.sha != later.sha
+    assert latest(first).sha == first.sha
+
+
+def test_what_another_try_may_mend_is_retried_and_bad_input_is_not(
+    home: Path, prefect_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "BACKOFF", 0)
+    tried: list[str] = []
+
+    def write(fault: Exception) -> int:
+        tried.append(type(fault).__name__)
+        if len(tried) < 3:
+            raise fault
+        return len(tried)
+
+    @flow(name="writing")
+    def writing(fault: Exception) -> Any:
+        made = step(write, "write", cached=False, retries=2)
+        return Stages()("write", made, fault=fault)
+
+    assert writing(WriteFailed(["1"], "busy")) == 3
+    tried.clear()
+    with pytest.raises(InputError):
+        writing(InputError("k", 0, "1 or more", "Mend it."))
+    assert tried == ["InputError"]
 
 
 def test_a_failure_is_raised_and_not_kept(make: Callable[..., Any]) -> None:

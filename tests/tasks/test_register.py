@@ -13,6 +13,7 @@ import pytest
 
 from tasks.artifacts import Blob, Passage, Scorecard, System
 from tasks.ask import ask_registered
+from tasks.index_users import index_users
 from tasks.record import RunRecord
 from tasks.register import Candidate, is_better, register, registered_system
 from tasks.tracking import connect
@@ -112,6 +113,12 @@ def test_first_version_becomes_champion_and_holds_all_it_needs(tuned: Candidate)
     model = mlflow.models.get_model_info("models:/harbour/1")
     assert model.signature is not None
     assert registered_system("harbour", "1") == tuned.system
+
+
+def test_index_of_a_registered_version_is_known_to_be_in_use(tuned: Candidate) -> None:
+    register(tuned, never)
+    assert tuned.system.retrieval is not None
+    assert index_users() == {tuned.system.retrieval.index.sha: ("harbour 1 (champion)",)}
 
 
 def test_model_card_is_written_from_the_run(tuned: Candidate) -> None:

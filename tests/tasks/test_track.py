@@ -180,3 +180,18 @@ def test_server_that_does_not_answer_is_named_within_seconds(
         check_tracking()
     assert caught.value.value == uri
     assert time.monotonic() - began < 15
+
+
+def test_index_of_a_run_is_logged_with_its_manifest_and_the_chosen_settings(
+    indexed: RunRecord,
+) -> None:
+    write_outputs(indexed)
+    logged = log_run(indexed)
+    held = {file.path for file in connect().list_artifacts(logged.run_id, "index")}
+    assert held == {"index/report.md", "index/build.json", "index/manifest.jsonl"}
+    assert content(logged.run_id, "index/manifest.jsonl") == {"id": "1"}
+    assert content(logged.run_id, "plan.json")["index"]["chosen"]["chunk_tokens"] == 64
+    assert [one["ndcg"] for one in content(logged.run_id, "plan.json")["index"]["trials"]] == [
+        0.71, 0.82,
+    ]  # fmt: skip
+    assert connect().get_run(logged.run_id).data.params["chunk_tokens"] == "64"

@@ -1,0 +1,120 @@
+"""What follows from a race's log: scores by path, trainings done, what is spent and affordable."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.core.paired import Counts, clustered, compare
+from tasks.core.race_state import UNTRAINED, WHOLE, Contender, Cost, Measure, State
+from tasks.core.stats import Floats, Gain
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A gain as bounds see it, its plain mean, and whether both paths were measured in full."""
+
+    gain: Gain
+    mean: float
+    direct: bool
+
+
+class Board:
+    """A race as it stands; made anew from its log at every step."""
+
+    def __init__(self, state: State) -> None:
+        self.race, self.spent = state.race, Cost()
+        self.trained: dict[str, tuple[float, ...]] = {}
+        parts: dict[tuple[str, float], list[float]] = {}
+        self._paid: dict[str, tuple[Cost, float]] = {}
+        for done in state.done:
+            step, units = done.step, float(len(done.scores))
+            self.spent = self.spent.plus(done.cost)
+            if isinstance(step, Measure):
+                parts.setdefault((step.path, step.share), []).extend(done.scores)
+            else:
+                units = step.share
+                self.trained[step.training] = (*self.trained.get(step.training, ()), step.share)
+            if any(done.cost):
+                name = step.path if isinstance(step, Measure) else f"train {step.training}"
+                cost, before = self._paid.get(name, (Cost(), 0.0))
+                self._paid[name] = cost.plus(done.cost), before + units
+        self.scores: dict[tuple[str, float], Floats] = {
+            key: np.array(found, dtype=np.float64) for key, found in parts.items()
+        }
+        self._seen: dict[tuple[str, str, float, int], Seen | None] = {}
+        self._sizes = np.array(self.race.sizes, dtype=np.int64)
+        self._ends = np.cumsum(self._sizes)
+
+    def count(self, path: str, share: float) -> int:
+        """How many questions a path has answered."""
+        return len(self.scores.get((path, share), ()))
+
+    def documents(self, stop: int) -> Counts:
+        """Questions of each document among the first `stop`, which end a document."""
+        return self._sizes[: int(np.searchsorted(self._ends, stop)) + 1]
+
+    def price(self, contender: Contender, questions: float, share: float = 0.0) -> Cost:
+        """Of answers and of a training, at the prices paid so far, or else as estimated."""
+        answer = self._price(contender.path, contender.answer)
+        train = self._price(f"train {contender.training}", contender.train)
+        return answer.times(questions).plus(train.times(share) if share else Cost())
+
+    def _price(self, name: str, estimate: Cost) -> Cost:
+        cost, units = self._paid.get(name, (Cost(), 0.0))
+        return cost.times(1 / units) if units else estimate
+
+    def affords(self, cost: Cost) -> bool:
+        """Whether this can still be spent."""
+        return self.spent.plus(cost).within(self.race.budget)
+
+    def entry(self, contender: Contender) -> float | None:
+        """Share of examples with which a path stands in the race; None: not trained yet."""
+        if contender.training is None:
+            return UNTRAINED
+        return max(self.trained.get(contender.training, ()), default=None)
+
+    def mean(self, contender: Contender, stop: int) -> float:
+        """Mean of a path's first `stop` scores; without them, minus infinity."""
+        scores = self._first(contender.path, self.entry(contender), stop)
+        return -math.inf if scores is None else float(scores.mean())
+
+    def simpler(self, path: str) -> tuple[Contender, ...]:
+        """The contenders that a path must beat to win, simplest first."""
+        names = [one.path for one in self.race.contenders]
+        return self.race.contenders[: names.index(path)]
+
+    def missing(self, contender: Contender, stop: int) -> Measure | None:
+        """The answers that a path lacks on the first `stop` questions, trained as far as it is."""
+        share = self.entry(contender) or UNTRAINED
+        start = self.count(contender.path, share)
+        return Measure(contender.path, share, start, stop) if start < stop else None
+
+    def gain(self, path: Contender, over: Contender, share: float, stop: int) -> Seen | None:
+        """Gain of a path over a simpler one on the first `stop` questions, if both answered them.
+
+        A simpler path that was trained in part stands there with the end of the straight learning
+        curve from its base: it passes that only if examples teach more the more there are.
+        """
+        key = path.path, over.path, share, stop
+        if key not in self._seen:
+            self._seen[key] = self._gain(path, over, share, stop)
+        return self._seen[key]
+
+    def _gain(self, path: Contender, over: Contender, share: float, stop: int) -> Seen | None:
+        part = self.entry(over)
+        own, other = self._first(path.path, share, stop), self._first(over.path, part, stop)
+        if own is None or other is None or part is None:
+            return None
+        sizes = self.documents(stop)
+        if part in (UNTRAINED, WHOLE):
+            return Seen(compare(own, other, sizes), float((own - other).mean()), True)
+        base = self._first(over.base, UNTRAINED, stop)
+        if base is None:
+            return None
+        ahead = own - (base + (other - base) / part)
+        return Seen(clustered(ahead, sizes), float(ahead.mean()), False)
+
+    def _first(self, path: str | None, share: float | None, stop: int) -> Floats | None:
+        scores = self.scores.get((path or "", share or UNTRAINED))
+        return None if scores is None or len(scores) < stop else scores[:stop]
