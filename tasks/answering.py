@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tasks.answerer import Answerer, load_answerer
 from tasks.artifacts import Answer, Passage, Prompt, Question, Retrieval, System
 from tasks.core.ranking import recall_at, reciprocal_rank
 from tasks.core.scoring import read_answer, score_answer
-from tasks.decoder import Decoder, Generation, load_decoder
+from tasks.decoder import Generation
 from tasks.prompts import REFUSAL, chat, plain
 from tasks.search import Found, open_index, search_latest
 
@@ -34,16 +35,16 @@ def refuses_unfound(retrieval: Retrieval | None) -> bool:
 
 
 def render(
-    decoder: Decoder, prompt: Prompt, question: str, passages: Sequence[Passage] | None
+    decoder: Answerer, prompt: Prompt, question: str, passages: Sequence[Passage] | None
 ) -> str:
     """The text that a decoder is given for one question."""
     if prompt.style == "plain":
-        return plain(prompt, question, passages)
+        return decoder.plain(plain(prompt, question, passages))
     return decoder.render(chat(prompt, question, passages))
 
 
 def generate_answers(
-    decoder: Decoder,
+    decoder: Answerer,
     prompt: Prompt,
     questions: Sequence[Question],
     passages: Sequence[tuple[Passage, ...]] | None,
@@ -118,7 +119,7 @@ def reply(system: System, question: str) -> Reply:
         searched = index.sha
         if not found and refuses_unfound(system.retrieval):
             return Reply(read_answer(REFUSAL), (), searched)
-    decoder = load_decoder(system.model.ref, system.adapter)
+    decoder = load_answerer(system.model.ref, system.adapter)
     prompt = render(decoder, system.prompt, question, found)
     (made,) = decoder.generate([prompt], max_new_tokens=system.prompt.max_new_tokens)
     return Reply(read_answer(made.text), found or (), searched)

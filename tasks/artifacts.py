@@ -157,7 +157,7 @@ class ModelRef(Value):
     """A base model, resolved as far as possible without loading it.
 
     `params` counts parameters (None: unknown); `size_class` is small, mid or large; `weights`
-    is the digest of the weights, None where they are not here.
+    is the digest of the weights, or of a hosted model's address; None where neither is here.
     """
 
     ref: str

@@ -60,6 +60,10 @@ class Decoder:
             self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         )
 
+    def plain(self, text: str) -> str:
+        """Text to be continued is a prompt as it stands."""
+        return text
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of texts that already hold their special tokens."""
         if not texts:  # which a tokenizer refuses

@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from tasks.artifacts import ModelRef, Value
 from tasks.core import estimate
 from tasks.core.errors import InputError
+from tasks.endpoint import address
 from tasks.references import resolve, split_reference, weights_folder, weights_here
 from tasks.run import RunFile
 from tasks.services import services
@@ -200,6 +201,8 @@ def model_here(model: ModelRef, run: RunFile) -> Check:
     scheme = split_reference(model.ref)[0]
     try:
         missing = weights_here(model)
+        if scheme == "openai" and not missing:
+            return Check(name=name, status="ok", found=f"a key is set for {address()}")
         if scheme in ("package", "path"):
             weights_folder(model.ref)
     except InputError as fault:
@@ -207,8 +210,6 @@ def model_here(model: ModelRef, run: RunFile) -> Check:
         return Check(name=name, status="fail", found=found, remedy=fault.remedy)
     if missing:
         return Check(name=name, status="warn", found=missing, remedy=ADVISED)
-    if scheme == "openai":
-        return Check(name=name, status="ok", found="a key is set")
     return _fits(name, model, run)
 
 

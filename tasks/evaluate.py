@@ -1,8 +1,10 @@
 """Every path answers the same questions; what comes out is a scorecard."""
 
 import math
+import time
 from collections.abc import Sequence
 
+from tasks.answerer import load_answerer
 from tasks.answering import generate_answers, refuses_unfound, retrieve
 from tasks.artifacts import (
     Adapter,
@@ -24,14 +26,15 @@ from tasks.artifacts import (
 from tasks.collect import read_questions
 from tasks.core import digest
 from tasks.core.stats import Interval, mean_interval
-from tasks.decoder import load_decoder
 from tasks.forgetting import forgotten
 from tasks.machine import metered
 from tasks.prompts import candidates, demonstrators, is_tuned
-from tasks.run import AnsweringSpec
+from tasks.run import AnsweringSpec, Price
 from tasks.sampling import hold_out, sample
+from tasks.spending import current
 from tasks.store import get_rows, put_rows
 
+KEPT = "earlier, answers kept"
 RETRIEVAL_METRICS = ("recall_at_k", "mrr")  # of questions with a known source alone
 
 
@@ -61,7 +64,7 @@ def choose_prompt(
     if not asked:  # there are so few that all of them are shown
         return candidates(path, spec, ())[0]
     found = retrieve(retrieval, asked) if retrieval else None
-    decoder = load_decoder(model.ref, adapter)
+    decoder = load_answerer(model.ref, adapter)
     best: tuple[float, Prompt] | None = None
     for prompt in candidates(path, spec, shown):
         answers = generate_answers(
@@ -78,24 +81,45 @@ def choose_prompt(
 def answer_split(system: System, examples: ExampleSet, split: Split, batch_size: int) -> Answers:
     """A system's answers to one split, in the questions' order, with what they cost."""
     questions = read_questions(examples, split)
-    load_decoder(system.model.ref, system.adapter)  # loading is not a cost of answering
+    load_answerer(system.model.ref, system.adapter)  # loading is not a cost of answering
+    account = current()
+    sent, kept = account.sent, account.kept
     with metered() as meter:
+        began = time.perf_counter()
         found = retrieve(system.retrieval, questions) if system.retrieval else None
-        decoder = load_decoder(system.model.ref, system.adapter)
+        retrieving = time.perf_counter() - began
+        decoder = load_answerer(system.model.ref, system.adapter)
         rows = generate_answers(
             decoder, system.prompt, questions, found,
             refuse_unfound=refuses_unfound(system.retrieval),
             batch_size=batch_size, step=f"{system.path}: answering {split}", timings=meter.samples,
         )  # fmt: skip
         meter.tokens = sum(row.tokens_in + row.tokens_out for row in rows)
+    cost = meter.measured()
+    earlier = account.sent == sent and account.kept > kept
     return Answers(
         blob=put_rows(rows),
         system=system.digest,
         questions_sha=questions_digest(questions),
         split=split,
         n=len(rows),
-        cost=meter.measured(),
+        cost=cost if system.model.open_weights else _hosted(cost, retrieving, earlier),
     )
+
+
+def _hosted(cost: Cost, retrieving: float, earlier: bool) -> Cost:
+    """What a hosted model took, as far as it shows: nobody here measures its energy.
+
+    Seconds are the requests' own latencies, whenever they were paid for, and the retrieval's;
+    `earlier`: none was sent in this run.
+    """
+    seconds = retrieving + sum(cost.samples)
+    return cost.model_copy(
+        update={
+            "seconds": seconds, "energy_kwh": None, "energy_method": None, "device": "hosted",
+            "dtype": "unknown", "run": KEPT if earlier else cost.run,
+        }
+    )  # fmt: skip
 
 
 def questions_digest(questions: Sequence[Question]) -> str:
@@ -111,6 +135,7 @@ def scorecard(
     base_general: GeneralScore | None,
     training: Training | None,
     run: str,
+    price: Price | None = None,
 ) -> Scorecard:
     """Metrics with 95% intervals, clustered by source document, for all and for each kind."""
     rows = get_rows(answers.blob, Answer)
@@ -135,7 +160,7 @@ def scorecard(
         metrics=metrics,
         by_kind={kind: _metrics([row for row in rows if row.kind == kind]) for kind in kinds},
         answers={"uri": answers.blob.uri, "digest": answers.blob.sha},
-        cost=_costs(answers, rows, training, run),
+        cost=_costs(answers, rows, training, run, price),
         prompt=system.prompt.name,
         system=system,
     )
@@ -153,15 +178,24 @@ def _metrics(rows: Sequence[Answer]) -> dict[str, Interval]:
 
 
 def _costs(
-    answers: Answers, rows: Sequence[Answer], training: Training | None, run: str
+    answers: Answers,
+    rows: Sequence[Answer],
+    training: Training | None,
+    run: str,
+    price: Price | None,
 ) -> dict[str, float | str | None]:
     answering = answers.cost
+    read, written = sum(row.tokens_in for row in rows), sum(row.tokens_out for row in rows)
     costs: dict[str, float | str | None] = {
         "train_seconds": training.cost.seconds if training else 0.0,
         "train_tokens": training.cost.tokens if training else 0,
         "train_energy_kwh": training.cost.energy_kwh if training else 0.0,
         "answer_seconds": answering.seconds,
         "answer_tokens": answering.tokens,
+        "tokens_in": read,
+        "tokens_out": written,
+        "money": price.of(read, written) if price else None,
+        "currency": price.currency if price else None,
         "energy_kwh": answering.energy_kwh,
         "energy_method": answering.energy_method,
         "seconds_per_question": answering.seconds / len(rows),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 
 from tasks.artifacts import ExampleSet, PathName
+from tasks.endpoint import address
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.outcome import Planned
 from tasks.prompts import UNTUNED, is_tuned, reads_passages
@@ -77,6 +78,33 @@ def sentence(seconds: dict[PathName, float]) -> str:
     if total > 600 and untrained < total / 2:
         text += f" Smaller: --path prompt --path rag, about {_minutes(untrained)}."
     return text
+
+
+def hosted_sentences(
+    run: RunFile, examples: ExampleSet, plan: Iterable[Planned]
+) -> tuple[str, ...]:
+    """What each hosted model will be asked, before any request is paid for."""
+    trials = len(UNTUNED) * run.answering.prompt_sample
+    sentences = []
+    for planned in plan:
+        if planned.model.open_weights or not planned.paths:
+            continue
+        each = trials + examples.count("dev")
+        requests = each * len(planned.paths) + examples.count("test")
+        read = sum(each * _prompt_tokens(run, path) for path in planned.paths)
+        price = run.price(planned.model.ref)
+        text = f"{planned.model.ref}: up to {requests} requests to {address()}"
+        text += f", roughly {read / 1000:.0f} thousand tokens"
+        if price:
+            text += f", {price.of(round(read), 0):.2g} {price.currency} and the answers'"
+        limits = [
+            f"{name} {value:g}" for name, value in
+            (("money", run.limits.money), ("hosted_tokens", run.limits.hosted_tokens))
+            if value is not None
+        ]  # fmt: skip
+        text += f"; it stops at {' and '.join(limits)}." if limits else "; no limit is set."
+        sentences.append(text)
+    return tuple(sentences)
 
 
 def _minutes(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """What will be measured of each base model, what will not, and the number behind it."""
 
 from tasks.artifacts import Corpus, ExampleSet, ModelRef
+from tasks.core import digest
 from tasks.core.advice import evidence_for
 from tasks.core.cases import HOSTED, OPEN, Case, known_task
 from tasks.core.claims import Settings
@@ -9,6 +10,7 @@ from tasks.core.estimate import answer_gib, train_gib
 from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice, size_rule
 from tasks.core.veto import Veto, fact_vetoes
+from tasks.endpoint import address
 from tasks.machine import memory_gib
 from tasks.outcome import Plan, Planned
 from tasks.references import resolve, weights_digest, weights_here
@@ -29,15 +31,7 @@ def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
 def _planned(
     run: RunFile, model: ModelRef, corpus: Corpus, examples: ExampleSet, there: float
 ) -> Planned:
-    size = model.params, model.layers, model.hidden
-    index = run.index
-    chunks = max(index.try_k, default=index.k) * (2 * index.neighbours + 1)
-    longest = max(index.try_chunk_tokens, default=index.chunk_tokens)
-    tokens = chunks * longest + 256  # the passages, and all around them
-    answering = answer_gib(*size, run.answering.batch_size, tokens)
-    training = train_gib(
-        *size, run.training.batch_size, min(tokens, run.training.max_tokens), rank=run.training.rank
-    )
+    answering, training = _memory(run, model) if model.open_weights else (None, None)
     vetoes = fact_vetoes(
         open_weights=model.open_weights,
         documents=corpus.count,
@@ -52,7 +46,7 @@ def _planned(
     reason = _obstacle(model, answering, there)
     barred = {veto.path for veto in vetoes}
     paths = tuple(p for p in run.decision.order if p in run.decision.paths and p not in barred)
-    weights = None if reason else weights_digest(model.ref)
+    weights = None if reason else _weights(model)
     return Planned(
         model=model.model_copy(update={"weights": weights}),
         paths=() if reason else paths,
@@ -63,6 +57,25 @@ def _planned(
     )
 
 
+def _memory(run: RunFile, model: ModelRef) -> tuple[float | None, float | None]:
+    """Estimates of what answering and training need, GiB."""
+    size = model.params, model.layers, model.hidden
+    index = run.index
+    chunks = max(index.try_k, default=index.k) * (2 * index.neighbours + 1)
+    longest = max(index.try_chunk_tokens, default=index.chunk_tokens)
+    tokens = chunks * longest + 256  # the passages, and all around them
+    trained = min(tokens, run.training.max_tokens)
+    return (
+        answer_gib(*size, run.answering.batch_size, tokens),
+        train_gib(*size, run.training.batch_size, trained, rank=run.training.rank),
+    )
+
+
+def _weights(model: ModelRef) -> str:
+    """What tells two models of one reference apart; of a hosted one only its address is known."""
+    return weights_digest(model.ref) if model.open_weights else digest.of_text(address())
+
+
 def _obstacle(model: ModelRef, answering: float | None, there: float) -> str | None:
     reasons = []
     if answering is not None and answering > there:
@@ -70,8 +83,6 @@ def _obstacle(model: ModelRef, answering: float | None, there: float) -> str | N
     absent = weights_here(model)
     if absent:
         reasons.append(absent)
-    elif not model.open_weights:
-        reasons.append("hosted models are advised on only, in this version")
     return "; ".join(reasons) or None
 
 

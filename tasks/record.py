@@ -14,6 +14,7 @@ from tasks.artifacts import (
 from tasks.outcome import Outcome, Plan
 from tasks.refresh import IndexBuild
 from tasks.run import RunFile
+from tasks.spending import Spent
 from tasks.store import get_rows
 
 
@@ -37,7 +38,8 @@ class RunRecord(Value):
     """All that a finished run leaves behind.
 
     `scorecards` are dev for every measured path and test for the winners; `output` is the
-    folder with `verdict.json`, `scorecards.json`, `report.md` and the plot.
+    folder with `verdict.json`, `scorecards.json`, `report.md` and the plot; `spent` is what hosted
+    models cost in this run, None where none was asked.
     """
 
     run: RunFile
@@ -52,6 +54,7 @@ class RunRecord(Value):
     output: str
     stages: tuple[Stage, ...]
     index: IndexBuild | None = None
+    spent: Spent | None = None
 
     def cards(self, split: str, model: str | None = None) -> tuple[Scorecard, ...]:
         """Scorecards of one split, of one model or of all."""

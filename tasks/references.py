@@ -78,8 +78,10 @@ def weights_here(model: ModelRef) -> str | None:
     """Why a model's weights cannot be read here; None if they can."""
     scheme, address, revision = split_reference(model.ref)
     if scheme == "openai":
-        key = services().openai_api_key
-        return None if key else "no key: OPENAI_API_KEY is not set"
+        if not services().openai_api_key:
+            return "no key: OPENAI_API_KEY is not set"
+        installed = importlib.util.find_spec("openai") is not None
+        return None if installed else "no client: the extra `hosted` (openai) is not installed"
     if scheme == "hf" and services().offline and _cached(address, revision) is None:
         return "weights not in the local cache and the hub is switched off (HF_HUB_OFFLINE)"
     return None

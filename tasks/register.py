@@ -38,6 +38,7 @@ REQUIREMENTS = (
     "lancedb", "mlflow", "numpy", "peft", "pydantic", "pydantic-settings", "scipy",
     "sentence-transformers", "torch", "transformers",
 )  # fmt: skip
+HOSTED_REQUIREMENTS = ("openai",)
 Rescore = Callable[[System], Sequence[float]]
 
 
@@ -143,13 +144,17 @@ def _new_version(candidate: Candidate) -> str:
         python_model=str(Path(serve.__file__)),
         artifacts={name: str(path) for name, path in files.items()},
         input_example={"input": [{"role": "user", "content": asked}]},
-        pip_requirements=[f"{name}=={installed(name)}" for name in REQUIREMENTS],
+        pip_requirements=[f"{name}=={installed(name)}" for name in _required(candidate.system)],
     )
     with redirect_stderr(StringIO()):  # it prints, past any logger, that all went well
         made = mlflow.register_model(logged.model_uri, candidate.run.name, tags=_tags(candidate))
     card = files["README"].read_text(encoding="utf-8")
     mlflow.MlflowClient().update_model_version(made.name, made.version, description=card)
     return str(made.version)
+
+
+def _required(system: System) -> tuple[str, ...]:
+    return REQUIREMENTS if system.model.open_weights else REQUIREMENTS + HOSTED_REQUIREMENTS
 
 
 def _write_files(candidate: Candidate, folder: Path) -> dict[str, Path]:

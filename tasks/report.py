@@ -12,6 +12,7 @@ from tasks.core.stats import Interval
 from tasks.markdown import table as _table
 from tasks.plot import plot_quality_cost
 from tasks.record import RunRecord, answers_of, seconds_per_question
+from tasks.spending import Spent
 
 PLOT = "quality-cost.png"
 MOST_DIFFERENT = 5
@@ -122,6 +123,11 @@ def _quality(cards: Sequence[Scorecard]) -> str:
         f"{cards[0].n} dev questions, the same for every path; in brackets 95% intervals. "
         "A dash: not measured for this path."
     )
+    if any(not card.system.model.open_weights for card in cards):
+        note += (
+            " General knowledge is left out: it is checked by the likelihood of whole texts, "
+            "which hosted models do not tell, and nothing here changes their weights."
+        )
     return f"{_table(heads, rows)}\n\n{note}"
 
 
@@ -136,13 +142,14 @@ def _costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:
             f"{train.seconds:.0f}" if train else "-",
             _energy(train.energy_kwh, train.energy_method) if train else "-",
             _energy(card.cost.get("energy_kwh"), card.cost.get("energy_method")),
+            _money(record, card),
             f"{card.cost.get('device', '-')} {card.cost.get('dtype', '')}".strip(),
         ))  # fmt: skip
         for what, name in (("answers", "reused_from"), ("training", "train_reused_from")):
             if card.cost.get(name) is not None:
                 reused.append(f"{what} of `{card.path}` (run {card.cost[name]})")
     heads = ("path", "seconds/question", "tokens/question", "training seconds",
-             "training energy", "answering energy", "device")  # fmt: skip
+             "training energy", "answering energy", "money/question", "device")  # fmt: skip
     note = f"Reused, with the cost measured then: {', '.join(reused)}." if reused else ""
     return f"{_table(heads, rows)}\n\n{note}".strip()
 
@@ -237,8 +244,29 @@ def _inputs(record: RunRecord) -> str:
         f"left out, {dropped.reason}: {dropped.count} ({', '.join(dropped.examples)})"
         for dropped in (*record.corpus.dropped, *record.examples.dropped)
     ]
+    if record.spent is not None:
+        lines.append(_spent(record.spent))
     lines.append(f"run `{record.run_id}`, run file digest `{record.run.digest}`")
     return _bullets(lines)
+
+
+def _spent(spent: Spent) -> str:
+    """What hosted models cost in this run."""
+    text = f"hosted models: {spent.sent} requests sent, {spent.tokens} tokens"
+    if spent.money:
+        text += f", {spent.money:.4f} {spent.currency}"
+    text += f"; {spent.kept} answers kept from earlier requests, which cost nothing"
+    if spent.lost:
+        text += f"; {spent.lost} requests brought no answer and count as the most they could cost"
+    return text
+
+
+def _money(record: RunRecord, card: Scorecard) -> str:
+    """Money for a question; a dash for models that compute here."""
+    if card.system.model.open_weights:
+        return "-"
+    money = card.cost.get("money")
+    return "no price" if money is None else f"{money / card.n:.2g} {record.run.currency}"
 
 
 def _metric(name: str) -> str:

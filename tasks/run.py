@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from tasks.artifacts import PathName, Search, SearchMode, Value
 from tasks.core.errors import InputError
 
+HOSTED = "openai:"
+
 
 class Data(Value):
     """Where documents and questions are, relative to the run file, and how they are split."""
@@ -125,6 +127,28 @@ class Limits(Value):
     train_seconds: float | None = Field(None, gt=0)
     max_forgetting: float | None = Field(0.1, gt=0, le=1, description="Drop in general accuracy.")
     min_examples: int = Field(20, ge=2, description="Training examples below which no tuning.")
+    money: float | None = Field(None, gt=0, description="What one run may spend on hosted models.")
+    hosted_tokens: int | None = Field(None, gt=0, description="In and out, of hosted models.")
+
+
+class HostedSpec(Value):
+    """How hosted models are asked; none of it changes an answer."""
+
+    concurrency: int = Field(4, ge=1, le=256, description="Requests at a time.")
+    timeout_seconds: float = Field(60, gt=0, le=3600, description="Without a byte of an answer.")
+    attempts: int = Field(5, ge=1, le=20, description="For each request, with waits between.")
+
+
+class Price(Value):
+    """What a hosted model costs, for a million tokens."""
+
+    input_per_million: float = Field(ge=0)
+    output_per_million: float = Field(ge=0)
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
+
+    def of(self, tokens_in: int, tokens_out: int) -> float:
+        """Money for so many tokens."""
+        return (tokens_in * self.input_per_million + tokens_out * self.output_per_million) / 1e6
 
 
 class Facts(Value):
@@ -151,6 +175,24 @@ class RunFile(Value):
     decision: DecisionSpec = DecisionSpec()
     limits: Limits = Limits()
     facts: Facts = Facts()
+    hosted: HostedSpec = HostedSpec()
+    prices: dict[str, Price] = Field(default_factory=dict)
+
+    @field_validator("prices")
+    @classmethod
+    def _alike(cls, prices: dict[str, Price]) -> dict[str, Price]:
+        if len({price.currency for price in prices.values()}) > 1:
+            raise ValueError("give all prices in one currency: they are added up")
+        return prices
+
+    @property
+    def currency(self) -> str:
+        """What prices and `limits.money` are in; empty where there is no price."""
+        return next((price.currency for price in self.prices.values()), "")
+
+    def price(self, ref: str) -> Price | None:
+        """What a model costs, None where nobody said; open models cost nothing but time."""
+        return self.prices.get(ref.removeprefix(HOSTED)) if ref.startswith(HOSTED) else None
 
 
 class Overrides(NamedTuple):
@@ -200,9 +242,16 @@ def read_run(path: Path, overrides: Overrides = AS_WRITTEN) -> RunFile:
 def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
     """Validate a run file's table; the first fault becomes an `InputError`."""
     try:
-        return RunFile.model_validate(table)
+        run = RunFile.model_validate(table)
     except ValidationError as error:
         raise _explained(error, where) from error
+    for spec in run.models:
+        if run.limits.money is not None and spec.ref.startswith(HOSTED) and not run.price(spec.ref):
+            raise InputError(
+                f"{where}: limits.money", run.limits.money, f"a price of {spec.ref} beside it",
+                f'Add [prices."{spec.ref.removeprefix(HOSTED)}"]; nobody guesses what it costs.',
+            )  # fmt: skip
+    return run
 
 
 def _explained(error: ValidationError, where: str) -> InputError:
@@ -224,7 +273,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     tables: dict[str, type[Value]] = {
         "data": Data, "general": GeneralData, "models": ModelSpec, "index": IndexSpec,
         "training": TrainingSpec, "answering": AnsweringSpec, "decision": DecisionSpec,
-        "limits": Limits, "facts": Facts,
+        "limits": Limits, "facts": Facts, "hosted": HostedSpec, "prices": Price,
     }  # fmt: skip
     if location:
         model = tables[str(location[0])]

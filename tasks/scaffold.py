@@ -25,6 +25,8 @@ HEADS = {
     "decision": "What wins, by how much and with what confidence.",
     "limits": "What a path may not exceed; remove a # to set a limit.",
     "facts": "What nobody can measure here: how the knowledge behaves.",
+    "hosted": "How hosted models (openai:) are asked.",
+    "prices": "What a hosted model costs.",
 }
 
 COMMENTS = {
@@ -81,6 +83,14 @@ COMMENTS = {
     "limits.train_seconds": "longest training allowed",
     "limits.max_forgetting": "largest drop in general accuracy allowed (0 to 1)",
     "limits.min_examples": "training examples below which nothing is tuned",
+    "limits.money": "what one run may spend on hosted models; needs their [prices]",
+    "limits.hosted_tokens": "tokens, in and out, that one run may take of hosted models",
+    "hosted.concurrency": "requests at a time",
+    "hosted.timeout_seconds": "longest silence while an answer is awaited",
+    "hosted.attempts": "for each request; Retry-After is honoured",
+    "prices.input_per_million": "money for a million tokens read",
+    "prices.output_per_million": "money for a million tokens written",
+    "prices.currency": "of all prices, and of limits.money",
     "facts.changes_every_days": "days after which the documents have changed",
     "facts.retrain_every_days": "days between two trainings",
     "facts.exposure": "general, popular, domain, long-tail or private: how well known it is",
@@ -167,13 +177,21 @@ def render(run: RunFile) -> str:
     scalars = [key for key in values if key not in HEADS]
     blocks = ["\n".join(_line(key, values[key], key) for key in scalars)]
     for name in HEADS:
-        tables = values[name] if name == "models" else [values[name]]
-        blocks += [_table(name, table) for table in tables if table is not None]
+        tables = _tables(name, values[name])
+        blocks += [_table(name, head, table) for head, table in tables if table is not None]
     return "\n\n".join(blocks) + "\n"
 
 
-def _table(name: str, values: dict[str, Any]) -> str:
-    head = f"[[{name}]]" if name == "models" else f"[{name}]"
+def _tables(name: str, value: Any) -> list[tuple[str, Any]]:
+    """The tables that stand for one key of the run file, each under its head."""
+    if name == "models":
+        return [(f"[[{name}]]", table) for table in value]
+    if name == "prices":
+        return [(f"[prices.{json.dumps(model)}]", table) for model, table in value.items()]
+    return [(f"[{name}]", value)]
+
+
+def _table(name: str, head: str, values: dict[str, Any]) -> str:
     lines = [_line(key, value, f"{name}.{key}") for key, value in values.items()]
     return "\n".join([f"# {HEADS[name]}", head, *lines])
 

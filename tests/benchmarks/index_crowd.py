@@ -19,7 +19,7 @@ from tests.benchmarks.harbour import questions
 from tests.benchmarks.index_lab import sentences
 
 REF = IndexSpec().encoder
-TOKENS = 256  # no passage is longer: each document is one chunk
+TOKENS = 250  # no passage is longer: each document is one chunk
 NEAREST = 40
 NOISE = 0.15  # length of what is added to a vector of length 1
 SEED = 7

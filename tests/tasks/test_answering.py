@@ -45,6 +45,9 @@ class Echo:
     def render(self, messages: tuple[tuple[str, str], ...]) -> str:
         return messages[-1][1]
 
+    def plain(self, text: str) -> str:
+        return text
+
     def generate(self, prompts: list[str], *_: object, **__: object) -> list[Generation]:
         self.prompts += prompts
         return [Generation(self.rule(prompt), 10, 2) for prompt in prompts]
@@ -105,7 +108,7 @@ def test_a_system_with_a_threshold_does_not_load_its_model_for_what_it_does_not_
     def refuse(*_: object) -> Decoder:
         raise AssertionError("no model is needed")
 
-    monkeypatch.setattr(answering, "load_decoder", refuse)
+    monkeypatch.setattr(answering, "load_answerer", refuse)
     strict = asking(tiny_model, index, Search(k=1, mode="hybrid", min_similarity=0.99))
     assert refuses_unfound(strict.retrieval)
     answer = reply(strict, LAMP)
@@ -120,7 +123,7 @@ def test_an_answer_comes_from_what_the_name_points_at_and_says_so(
     index: Index, tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     echo = Echo(lambda prompt: prompt.split()[-6])
-    monkeypatch.setattr(answering, "load_decoder", lambda *_: echo)
+    monkeypatch.setattr(answering, "load_answerer", lambda *_: echo)
     system = asking(tiny_model, index, Search(k=1, mode="vector"))
     first = reply(system, "When does the baker fire his oven?")
     assert first.index_sha == index.sha
@@ -142,5 +145,5 @@ def test_evaluation_stays_with_the_index_that_it_was_given(index: Index) -> None
 def test_a_path_without_retrieval_answers_without_an_index(
     tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "load_decoder", lambda *_: Echo())
+    monkeypatch.setattr(answering, "load_answerer", lambda *_: Echo())
     assert reply(System(model=tiny_model, prompt=BARE), "which?") == ("red", (), None)

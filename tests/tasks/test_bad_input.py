@@ -340,6 +340,21 @@ RUNS = [
          "'rag'", "Change"),
     Case("", HEAD + DATA + MODELS + '[decision]\norder = ["rag"]\n', "decision.order", "rag",
          "name each of", "Change"),
+    Case("", HEAD + DATA + MODELS + "[limits]\nmoney = 1\n", "limits.money", "1.0",
+         "a price of openai:gpt-4o", '[prices."gpt-4o"]'),
+    Case("", HEAD + DATA + MODELS + "[limits]\nmoney = 0\n", "limits.money", "0", "greater than",
+         "Change"),
+    Case("", HEAD + DATA + MODELS + '[prices.m]\ninput_per_million = 1\n'
+         "output_per_million = 1\ncurency = 'EUR'\n", "prices.m.curency", "curency",
+         "input_per_million", "Did you mean 'currency'?"),
+    Case("", HEAD + DATA + MODELS + '[prices."gpt-4o"]\ninput_per_million = 1\n',
+         "prices.gpt-4o.output_per_million", "None", "a value", "Add the key"),
+    Case("", HEAD + DATA + MODELS + "[prices]\n"
+         "a = { input_per_million = 1, output_per_million = 1 }\n"
+         "b = { input_per_million = 1, output_per_million = 1, currency = 'EUR' }\n",
+         "run.toml: prices", "EUR", "one currency", "Change"),
+    Case("", HEAD + DATA + MODELS + "[hosted]\nconcurrency = 0\n", "hosted.concurrency", "0",
+         "greater than or equal", "Change"),
     Case("", "name = \n", "run.toml", "line 1", "TOML", "Mend"),
     Case("", b"name = '\xff'", "run file", "run.toml", "UTF-8", "adapt init"),
 ]  # fmt: skip

@@ -66,6 +66,9 @@ class Echo:
     def render(self, messages: tuple[tuple[str, str], ...]) -> str:
         return "|".join(f"{role}: {content}" for role, content in messages)
 
+    def plain(self, text: str) -> str:
+        return text
+
     def generate(self, prompts: list[str], *_: Any, **__: Any) -> list[Generation]:
         self.prompts += prompts
         return [Generation(self.rule(prompt), 10, 2) for prompt in prompts]
@@ -73,7 +76,7 @@ class Echo:
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, rule: Callable[[str], str]) -> Echo:
     echo = Echo(rule)
-    monkeypatch.setattr(evaluate, "load_decoder", lambda *_: echo)
+    monkeypatch.setattr(evaluate, "load_answerer", lambda *_: echo)
     return echo
 
 

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 from tasks.artifacts import Blob, ExampleSet, ModelRef, SplitCount
 from tasks.outcome import Planned
-from tasks.pace import estimate_seconds, matmul_rate, sentence
+from tasks.pace import estimate_seconds, hosted_sentences, matmul_rate, sentence
 from tasks.run import RunFile, parse_run
 
 PATHS = ("prompt", "rag", "finetune", "finetune+rag")
@@ -48,3 +50,30 @@ def test_a_long_run_is_offered_smaller_and_a_short_one_is_not() -> None:
 
 def test_matrix_products_have_a_plausible_rate() -> None:
     assert matmul_rate(0.05) > 1e8
+
+
+def test_a_hosted_model_is_announced_with_its_requests_price_and_limit(home: Path) -> None:
+    run = parse_run(
+        {
+            "name": "grove",
+            "data": {"documents": "d", "questions": "q.jsonl"},
+            "models": [{"ref": "openai:m"}],
+            "limits": {"money": 2.5},
+            "prices": {"m": {"input_per_million": 30, "output_per_million": 60}},
+        }
+    )
+    model = ModelRef(ref="openai:m", name="m", size_class="large", open_weights=False)
+    planned = Planned(
+        model=model, paths=("prompt",), vetoes=(), reason=None, answer_gib=None, train_gib=None
+    )
+    counts = (
+        SplitCount(split="dev", kind="all", count=100),
+        SplitCount(split="test", kind="all", count=50),
+    )
+    examples = ExampleSet(questions=Blob(uri="u", sha="s", bytes=1), counts=counts)
+    (told,) = hosted_sentences(run, examples, [planned])
+    assert told.startswith("openai:m: up to 198 requests to https://api.openai.com/v1")  # 48 trials
+    assert "0.27 USD" in told  # for some 60 tokens a request
+    assert told.endswith("it stops at money 2.5.")
+    advised = planned.model_copy(update={"paths": ()})
+    assert hosted_sentences(run, examples, [advised]) == ()

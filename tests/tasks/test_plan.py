@@ -8,7 +8,7 @@ from tasks.core.errors import InputError
 from tasks.core.veto import Veto
 from tasks.outcome import Plan, Planned
 from tasks.plan import advise, make_plan, settings
-from tasks.run import RunFile, parse_run
+from tasks.run import ModelSpec, RunFile, parse_run
 from tasks.services import services
 from tasks.store import put_rows
 
@@ -106,12 +106,37 @@ def test_a_hosted_model_without_key_gives_that_as_the_reason() -> None:
     assert limits(found) == {("finetune", "open_weights"), ("finetune+rag", "open_weights")}
 
 
-def test_a_hosted_model_with_key_is_advised_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hosted_model_with_key_is_measured_but_never_tuned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     services.cache_clear()
     found = planned(run_of("openai:gpt-4"))
-    assert found.paths == ()
-    assert "advised on only" in str(found.reason)
+    assert found.paths == ("prompt", "rag")
+    assert found.reason is None
+    assert limits(found) == {("finetune", "open_weights"), ("finetune+rag", "open_weights")}
+
+
+def test_a_hosted_model_takes_no_memory_here_whatever_its_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    services.cache_clear()
+    run = run_of("openai:gpt-4", limits={"memory_gib": 1})
+    sized = run.model_copy(update={"models": (ModelSpec(ref="openai:gpt-4", params=1.8e12),)})
+    assert planned(sized).paths == ("prompt", "rag")
+
+
+def test_a_hosted_model_of_another_endpoint_is_another_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    found = []
+    for url in ("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1", "http://127.0.0.1:2/v1/"):
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        services.cache_clear()
+        found.append(planned(run_of("openai:gpt-4")).model.digest)
+    assert found[0] != found[1] == found[2]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from tasks.outcome import Outcome
 from tasks.plot import plot_quality_cost
 from tasks.record import RunRecord
 from tasks.report import render_report, verdict_sentence, write_outputs
+from tasks.run import parse_run
+from tasks.spending import Spent
 
 
 @pytest.fixture
@@ -177,3 +179,29 @@ def test_plot_draws_an_interval_without_bounds(record: RunRecord, tmp_path: Path
     metrics = {"f1": Interval(0.5, -float("inf"), float("inf"))}
     target = plot_quality_cost([card.model_copy(update={"metrics": metrics})], tmp_path / "p.png")
     assert target.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_hosted_models_cost_is_told_with_what_was_kept_and_lost(record: RunRecord) -> None:
+    spent = Spent(sent=9, kept=3, lost=1, tokens=1200, money=0.0123, currency="EUR")
+    told = section(render_report(record.model_copy(update={"spent": spent})), "What went in")
+    assert "hosted models: 9 requests sent, 1200 tokens, 0.0123 EUR; 3 answers kept" in told
+    assert "1 requests brought no answer and count as the most they could cost" in told
+    assert "hosted models" not in render_report(record)
+
+
+def test_a_hosted_model_shows_money_for_a_question_and_no_general_knowledge(
+    record: RunRecord,
+) -> None:
+    cards = []
+    for card, money in zip(record.scorecards[:2], (0.04, None), strict=True):
+        model = card.system.model.model_copy(update={"open_weights": False})
+        system = card.system.model_copy(update={"model": model})
+        cost = card.cost | {"money": money, "energy_kwh": None}
+        cards.append(card.model_copy(update={"system": system, "cost": cost}))
+    prices = {"m": {"input_per_million": 1, "output_per_million": 1, "currency": "EUR"}}
+    run = parse_run(record.run.model_dump() | {"prices": prices})
+    changed = record.model_copy(update={"scorecards": tuple(cards), "run": run})
+    told = section(render_report(changed), "What was measured")
+    assert "| 0.002 EUR |" in told
+    assert "| no price |" in told
+    assert "General knowledge is left out" in told

@@ -62,7 +62,8 @@ def test_values_other_than_the_defaults_survive_writing_and_reading(tmp_path: Pa
                 {"ref": "openai:gpt-4", "size_class": "large"},
             ],
             "training": {"learning_rate": 1e-5},
-            "limits": {"memory_gib": 1.5},
+            "limits": {"memory_gib": 1.5, "money": 2.5},
+            "prices": {"gpt-4": {"input_per_million": 30, "output_per_million": 60}},
             "decision": {"paths": ["rag"]},
         }
     )
@@ -73,11 +74,13 @@ def test_values_other_than_the_defaults_survive_writing_and_reading(tmp_path: Pa
 
 def test_every_key_is_written_once_with_its_comment_and_no_comment_is_left_over() -> None:
     table = {"name": "x", "data": {"documents": "d", "questions": "q"}, "models": [{"ref": "hf:a"}]}
-    run = RunFile.model_validate(table | {"general": {"items": "i", "text": "t"}})
+    prices = {"gpt-4.1": {"input_per_million": 2, "output_per_million": 8}}
+    run = RunFile.model_validate(table | {"general": {"items": "i", "text": "t"}, "prices": prices})
     values = run.model_dump()
     names = {key for key in values if key not in HEADS}
     for head in HEADS:
         inner = values[head][0] if head == "models" else values[head]
+        inner = values[head]["gpt-4.1"] if head == "prices" else inner
         names |= {f"{head}.{key}" for key in inner}
     assert names == set(COMMENTS)
     lines = render(run).splitlines()
