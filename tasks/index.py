@@ -26,6 +26,7 @@ from tasks.run import IndexSpec
 from tasks.sampling import shuffled
 from tasks.store import get_bytes
 
+READINGS = 5  # the name may move, and its old version go, between two readings
 FORMAT = 2  # of rows and their ids; a new number makes every index anew
 
 
@@ -92,8 +93,12 @@ def latest(index: Index) -> Index:
         InputError: the name points at nothing.
     """
     backend = backend_of(index)
-    record = read_records(backend, index.name).get(backend.current(index.name) or "")
-    return record.index if record else _missing(index.name)
+    for _ in range(READINGS):
+        address = backend.current(index.name)
+        record = read_records(backend, index.name).get(address or "")
+        if record:
+            return record.index
+    return _missing(index.name)
 
 
 def versions(name: str, backend: str = "lancedb") -> tuple[Version, ...]:

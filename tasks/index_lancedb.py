@@ -4,6 +4,7 @@ import json
 import math
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -122,8 +123,12 @@ class LanceDB:
         """The record of every finished address of an index name."""
         fs, root = self._files()
         there = self.collections(name)
-        mine = [one for one in self._addresses() if collection_of(one) in there]
-        return {one: fs.cat_file(f"{root}/{one}.json").decode() for one in mine}
+        found: dict[str, str] = {}
+        for one in self._addresses():
+            if collection_of(one) in there:
+                with suppress(FileNotFoundError):  # dropped by a build since it was listed
+                    found[one] = fs.cat_file(f"{root}/{one}.json").decode()
+        return found
 
     def current(self, name: str) -> str | None:
         """The address that the index name points at; None too where that note is damaged."""

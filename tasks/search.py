@@ -124,7 +124,7 @@ def search_latest(index: Index, queries: Sequence[str], how: Search) -> tuple[Fo
         searcher = open_latest(index)
         try:
             return searcher.search(queries, how), searcher.index
-        except InputError:
+        except Exception:  # each store has faults of its own for what is gone
             if latest(index).address == searcher.index.address:
                 raise
 

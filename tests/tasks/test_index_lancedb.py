@@ -201,6 +201,15 @@ def test_lost_or_damaged_pointer_points_at_nothing(town: LanceDB, text: str | No
     assert town.current("town") is None
 
 
+def test_record_that_is_dropped_while_records_are_read_is_left_out(
+    town: LanceDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = filled(town, rows_of(["oak"]), clusters(1))
+    listed = [address.replace("@", "@9"), address]
+    monkeypatch.setattr(LanceDB, "_addresses", lambda _: listed)
+    assert list(town.records("town")) == [address]
+
+
 def test_names_share_nothing(tmp_path: Path) -> None:
     town = LanceDB(str(tmp_path / "town"))
     filled(town, rows_of(["oak"]), clusters(1))
