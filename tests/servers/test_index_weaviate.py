@@ -410,8 +410,11 @@ def test_write_outlives_a_server_that_is_killed_and_comes_back(
     backend.write(collection, [rows[at] for at in missing], vectors[missing])
     backend.commit(collection, "record")
     assert set(backend.entries(collection)) == {row.id for row in rows}
-    (found,) = backend.near(collection, query(vectors=unit(1), k=5000))
-    assert len(found) == 4000
+    (near,), (matching,) = (
+        backend.near(collection, query(vectors=unit(1), k=5000)),
+        backend.matching(collection, query("passage", k=5000)),
+    )
+    assert (len(near), len(matching)) == (4000, 4000)
 
 
 def test_written_rows_are_found_after_the_server_was_killed(
