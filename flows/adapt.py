@@ -12,7 +12,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.build_index import show
 from flows.steps import Stages, step
-from tasks import collect, evaluate, forgetting, index_settings, pace, publish, refresh, tuning
+from tasks import evaluate, forgetting, pace, tuning
 from tasks.artifacts import (
     Corpus,
     ExampleSet,
@@ -26,18 +26,22 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.core.decide import Verdict
+from tasks.data import collect
 from tasks.decision import decide_on, verdict_on
-from tasks.index_users import used_indexes
-from tasks.ledger import read_test
 from tasks.machine import PROCESS
-from tasks.outcome import Outcome, Planned
+from tasks.models.spending import BudgetError, spending
 from tasks.plan import advise, make_plan
 from tasks.prompts import is_tuned, reads_passages, training_prompt
-from tasks.record import GeneralOf, RunRecord
+from tasks.results import publish
+from tasks.results.ledger import read_test
+from tasks.results.outcome import Outcome, Planned
+from tasks.results.record import GeneralOf, RunRecord
+from tasks.results.tracking import check_tracking
+from tasks.retrieval import refresh
+from tasks.retrieval import settings as index_settings
+from tasks.retrieval.search import retrieval_of
+from tasks.retrieval.users import used_indexes
 from tasks.run import Overrides, RunFile, read_run
-from tasks.search import retrieval_of
-from tasks.spending import BudgetError, spending
-from tasks.tracking import check_tracking
 
 collect_documents = step(collect.collect_documents, "collect documents", cached=False)
 collect_questions = step(collect.collect_questions, "collect questions", cached=False)

@@ -11,12 +11,14 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
 from flows.steps import Stages, step
-from tasks import collect, index_settings, refresh, track_index
-from tasks.build_report import render_build, summary
-from tasks.index_users import used_indexes
-from tasks.refresh import IndexBuild
+from tasks.data import collect
+from tasks.results.tracking import check_tracking
+from tasks.retrieval import refresh, track_index
+from tasks.retrieval import settings as index_settings
+from tasks.retrieval.build_report import render_build, summary
+from tasks.retrieval.refresh import IndexBuild
+from tasks.retrieval.users import used_indexes
 from tasks.run import read_run
-from tasks.tracking import check_tracking
 
 REFRESHED = "tune-or-retrieve.index.refreshed"
 

@@ -70,7 +70,7 @@ def run(
     """Build the paths, measure them on the same questions, decide, register the winner."""
     from flows.console import err, print_outcome
     from flows.terminal import interruptible, reporting
-    from tasks.publish import output_folder, read_scorecards
+    from tasks.results.publish import output_folder, read_scorecards
     from tasks.run import Overrides, read_run
 
     paths = cast("list[PathName] | None", path)

@@ -40,8 +40,8 @@ def list_versions(
         spec = read_run(Path(given))
         given, backend = spec.name, spec.index.backend
     with redirect_stdout(sys.stderr):
-        from tasks.index_users import index_users
-        from tasks.refresh import listed
+        from tasks.retrieval.refresh import listed
+        from tasks.retrieval.users import index_users
 
         versions, users = listed(given, backend), index_users()
     print_versions(given, backend, versions, users, as_json)
@@ -55,8 +55,8 @@ def rollback_index(runfile: RunFilePath, as_json: AsJson = False) -> None:
 
     spec = read_run(runfile)
     with redirect_stdout(sys.stderr):
-        from tasks.index import rollback
-        from tasks.refresh import current
+        from tasks.retrieval.index import rollback
+        from tasks.retrieval.refresh import current
 
         before = current(spec.name, spec.index.backend)
         now = rollback(spec.name, spec.index.backend)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tasks.core.decide import Verdict
     from tasks.core.stats import Interval
     from tasks.doctor import Check
-    from tasks.outcome import Outcome
+    from tasks.results.outcome import Outcome
     from tasks.scaffold import Written
 
 PATHS = ("prompt", "rag", "finetune", "finetune+rag")

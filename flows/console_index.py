@@ -13,8 +13,8 @@ from flows.console import out, print_json
 
 if TYPE_CHECKING:
     from tasks.artifacts import Index
-    from tasks.index_record import Version
-    from tasks.refresh import IndexBuild
+    from tasks.retrieval.index_record import Version
+    from tasks.retrieval.refresh import IndexBuild
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -23,7 +23,7 @@ def print_build(build: IndexBuild, as_json: bool) -> None:
     """Print what a build or refresh did, in four lines."""
     if as_json:
         return print_json(build.model_dump(mode="json"))
-    from tasks.build_report import summary
+    from tasks.retrieval.build_report import summary
 
     console, index, report = out(), build.index, build.report
     console.print(Text(f"Index {index.name}: {summary(build)}", style="bold"))

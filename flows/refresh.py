@@ -3,7 +3,7 @@
 from prefect import flow
 
 from flows.build_index import bring_in_step
-from tasks.refresh import IndexBuild
+from tasks.retrieval.refresh import IndexBuild
 
 
 @flow(name="refresh", flow_run_name="refresh {runfile}")

@@ -20,13 +20,13 @@ from prefect.results import get_result_store
 from prefect.tasks import exponential_backoff
 from pydantic import BaseModel
 
-from tasks import refresh
 from tasks.artifacts import Blob, Index, content
 from tasks.core import digest
-from tasks.index_backend import WriteFailed
 from tasks.machine import runtime
 from tasks.progress import reporter
-from tasks.record import Stage
+from tasks.results.record import Stage
+from tasks.retrieval import refresh
+from tasks.retrieval.backend import WriteFailed
 from tasks.store import exists
 
 P = ParamSpec("P")

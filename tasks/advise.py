@@ -25,7 +25,7 @@ from tasks.core.effort import NO_MEANS, UNLIMITED, Limits, Means
 from tasks.core.errors import InputError
 from tasks.core.evidence import read_case
 from tasks.core.gains import expected_gains, rank
-from tasks.references import resolve
+from tasks.models.references import resolve
 from tasks.run import ModelSpec
 
 # What describes a case in a table; scores, winner and citation are never read.

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tasks.answerer import Answerer, load_answerer
 from tasks.artifacts import Answer, Passage, Prompt, Question, Retrieval, System
 from tasks.core.ranking import recall_at, reciprocal_rank
 from tasks.core.scoring import read_answer, score_answer
-from tasks.decoder import Generation
+from tasks.models.answerer import Answerer, load_answerer
+from tasks.models.decoder import Generation
 from tasks.prompts import REFUSAL, chat, plain
-from tasks.search import Found, open_index, search_latest
+from tasks.retrieval.search import Found, open_index, search_latest
 
 
 class Reply(NamedTuple):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Passage, Value
 from tasks.core.errors import InputError
-from tasks.tracking import check_tracking, connect, open_experiment
+from tasks.results.tracking import check_tracking, connect, open_experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from tasks.artifacts import Answer, Blob, Scorecard
 from tasks.core.decide import Decision, Measured, TestScore, Verdict, decide, measured_verdict
 from tasks.core.veto import Veto, measured_vetoes
-from tasks.outcome import Planned
 from tasks.plan import rule_and_evidence, settings
+from tasks.results.outcome import Planned
 from tasks.run import RunFile
 from tasks.store import get_rows
 

@@ -16,8 +16,8 @@ from packaging.specifiers import SpecifierSet
 from tasks.artifacts import ModelRef, Value
 from tasks.core import estimate
 from tasks.core.errors import InputError
-from tasks.endpoint import address
-from tasks.references import resolve, split_reference, weights_folder, weights_here
+from tasks.models.endpoint import address
+from tasks.models.references import resolve, split_reference, weights_folder, weights_here
 from tasks.run import RunFile
 from tasks.services import services
 
@@ -128,7 +128,7 @@ def vectors() -> Check:
     """
     if not services().weaviate_url:
         return Check(name="weaviate", status="ok", found="no WEAVIATE_URL: indexes are files")
-    from tasks.weaviate_client import connect_weaviate
+    from tasks.retrieval.weaviate_client import connect_weaviate
 
     try:
         version = connect_weaviate(patience=0).get_meta()["version"]

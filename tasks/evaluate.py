@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Sequence
 
-from tasks.answerer import load_answerer
 from tasks.answering import generate_answers, refuses_unfound, retrieve
 from tasks.artifacts import (
     Adapter,
@@ -23,15 +22,16 @@ from tasks.artifacts import (
     System,
     Training,
 )
-from tasks.collect import read_questions
 from tasks.core import digest
 from tasks.core.stats import Interval, mean_interval
+from tasks.data.collect import read_questions
 from tasks.forgetting import forgotten
 from tasks.machine import metered
+from tasks.models.answerer import load_answerer
+from tasks.models.spending import current
 from tasks.prompts import candidates, demonstrators, is_tuned
 from tasks.run import AnsweringSpec, Price
 from tasks.sampling import hold_out, sample
-from tasks.spending import current
 from tasks.store import get_rows, put_rows
 
 KEPT = "earlier, answers kept"

@@ -18,14 +18,14 @@ from tasks.artifacts import (
 )
 from tasks.core.errors import InputError
 from tasks.machine import Meter, device_and_dtype, metered
+from tasks.models.references import split_reference, weights_digest
 from tasks.prompts import chat, target
-from tasks.references import split_reference, weights_digest
 from tasks.run import TrainingSpec
 from tasks.sampling import hold_out, shuffled
 from tasks.store import put_folder, scratch
 
 if TYPE_CHECKING:
-    from tasks.decoder import Decoder
+    from tasks.models.decoder import Decoder
 
 Row = dict[str, list[int]]
 Example = tuple[Question, tuple[Passage, ...] | None]
@@ -47,7 +47,7 @@ def finetune(
     Raises:
         InputError: an example is longer than `training.max_tokens`.
     """
-    from tasks.decoder import load_decoder
+    from tasks.models.decoder import load_decoder
 
     load_decoder.cache_clear()  # an adapter is trained into the model: never share it
     decoder = load_decoder(model.ref)

@@ -1,8 +1,8 @@
 """General knowledge of a model, with or without adapter: what a fine-tuning cost it."""
 
 from tasks.artifacts import Adapter, General, GeneralScore, ModelRef
-from tasks.collect import read_general_items, read_general_text
 from tasks.core.stats import Interval, mean_interval
+from tasks.data.collect import read_general_items, read_general_text
 
 
 def general_score(
@@ -16,7 +16,7 @@ def general_score(
     The choice with the highest log-probability a token is the model's; the loss is in nats a
     token, its interval over texts.
     """
-    from tasks.decoder import load_decoder
+    from tasks.models.decoder import load_decoder
 
     items, heldout = read_general_items(general), read_general_text(general, "heldout")
     decoder = load_decoder(model.ref, adapter)

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterable
 
 from tasks.artifacts import ExampleSet, PathName
-from tasks.endpoint import address
 from tasks.machine import device_and_dtype, dtype_name
-from tasks.outcome import Planned
+from tasks.models.endpoint import address
 from tasks.prompts import UNTUNED, is_tuned, reads_passages
+from tasks.results.outcome import Planned
 from tasks.run import RunFile
 
 # Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:

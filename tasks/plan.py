@@ -10,10 +10,10 @@ from tasks.core.estimate import answer_gib, train_gib
 from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice, size_rule
 from tasks.core.veto import Veto, fact_vetoes
-from tasks.endpoint import address
 from tasks.machine import memory_gib
-from tasks.outcome import Plan, Planned
-from tasks.references import resolve, weights_digest, weights_here
+from tasks.models.endpoint import address
+from tasks.models.references import resolve, weights_digest, weights_here
+from tasks.results.outcome import Plan, Planned
 from tasks.run import RunFile
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts import Corpus, Dropped, ExampleSet, Split, Value
-from tasks.collect import collect_documents, read_documents
 from tasks.core.errors import InputError
-from tasks.questions import SPLITS, check_enough, collect_questions
+from tasks.data.collect import collect_documents, read_documents
+from tasks.data.questions import SPLITS, check_enough, collect_questions
 from tasks.run import Data, RunFile, parse_run
 
 GENERAL = Path(__file__).resolve().parents[1] / "examples" / "general"

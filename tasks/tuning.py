@@ -13,10 +13,10 @@ from tasks.artifacts import (
     Retrieval,
     Training,
 )
-from tasks.collect import read_general_text, read_questions
+from tasks.data.collect import read_general_text, read_questions
+from tasks.retrieval.search import open_index
 from tasks.run import TrainingSpec
 from tasks.sampling import shuffled
-from tasks.search import open_index
 
 
 def train_path(

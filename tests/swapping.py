@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from tasks.artifacts import Corpus, Document, Index, Search
 from tasks.core import digest
-from tasks.index import build
+from tasks.retrieval.index import build
+from tasks.retrieval.search import search_latest
 from tasks.run import IndexSpec
-from tasks.search import search_latest
 from tasks.store import put_rows
 
 PLACES = ("lighthouse", "ferry", "oven", "slip", "museum", "brewery", "chapel", "crane")

@@ -9,8 +9,8 @@ import pytest
 
 from infra.weaviate.install import ServerError, find_go, install, installed
 from infra.weaviate.server import Server, running
+from tasks.retrieval.weaviate_client import connect_weaviate, disconnect_weaviate
 from tasks.services import services
-from tasks.weaviate_client import connect_weaviate, disconnect_weaviate
 
 if TYPE_CHECKING:
     from weaviate import WeaviateClient

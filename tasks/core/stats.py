@@ -163,7 +163,8 @@ def _growth(gain: Gain, distance: float, alpha: float, power: float) -> float:
 
     def missing(factor: float) -> float:
         quantile = -float(stdtrit(gain.clusters * factor - 1, alpha)) + float(ndtri(power))
-        return factor - (quantile * gain.se / distance) ** 2
+        needed = quantile * gain.se / distance
+        return factor - needed * needed  # infinite where a power would raise OverflowError
 
     most = 2.0 + MOST_QUESTIONS / gain.n
     if missing(1.0) >= 0:

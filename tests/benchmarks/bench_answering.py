@@ -6,8 +6,8 @@ Run by `make bench`; prints questions a second and the ratio with its spread.
 import time
 
 from tasks.artifacts import Passage, Prompt
-from tasks.decoder import load_decoder
 from tasks.machine import device_and_dtype, dtype_name
+from tasks.models.decoder import load_decoder
 from tasks.prompts import chat
 from tests.benchmarks.harbour import documents, questions
 

@@ -15,9 +15,9 @@ import time
 import warnings
 from pathlib import Path
 
-from tasks.collect import collect_documents
-from tasks.encoding import BATCH
-from tasks.index import build
+from tasks.data.collect import collect_documents
+from tasks.retrieval.encoding import BATCH
+from tasks.retrieval.index import build
 from tasks.run import IndexSpec
 from tasks.services import services
 from tests.benchmarks.harbour import HARBOUR

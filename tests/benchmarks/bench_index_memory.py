@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from tasks.collect import collect_documents
-from tasks.encoding import Encoder, Kind, Vectors, encoder_sha
-from tasks.index import build
-from tasks.references import weights_digest
+from tasks.data.collect import collect_documents
+from tasks.models.references import weights_digest
+from tasks.retrieval.encoding import Encoder, Kind, Vectors, encoder_sha
+from tasks.retrieval.index import build
 from tasks.run import IndexSpec
 from tests.benchmarks.index_lab import backends, index_name, own_home, sentences
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.collect import collect_documents
-from tasks.encoding import load_encoder
-from tasks.index import build, index_report
+from tasks.data.collect import collect_documents
+from tasks.retrieval.encoding import load_encoder
+from tasks.retrieval.index import build, index_report
 from tasks.run import IndexSpec
 from tests.benchmarks.index_lab import (
     backends,

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from tasks.artifacts import Index, Passage, Search
-from tasks.encoding import load_encoder
-from tasks.index import build
+from tasks.retrieval.encoding import load_encoder
+from tasks.retrieval.index import build
+from tasks.retrieval.search import Searcher, open_index
 from tasks.run import IndexSpec
-from tasks.search import Searcher, open_index
 from tests.benchmarks.index_crowd import REF, TOKENS, Crowd, make
 from tests.benchmarks.index_lab import backends, index_name, machine, own_home, percentiles
 

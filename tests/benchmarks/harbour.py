@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tasks.artifacts import Document, Question
-from tasks.collect import collect_documents, read_documents
+from tasks.data.collect import collect_documents, read_documents
 
 HARBOUR = Path(__file__).parents[2] / "examples" / "harbour"
 

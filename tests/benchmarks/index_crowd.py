@@ -12,7 +12,7 @@ import numpy as np
 
 from tasks.artifacts import Corpus, Document
 from tasks.core import digest
-from tasks.encoding import Encoder, Kind, Vectors, load_encoder
+from tasks.retrieval.encoding import Encoder, Kind, Vectors, load_encoder
 from tasks.run import IndexSpec
 from tasks.store import put_rows
 from tests.benchmarks.harbour import questions

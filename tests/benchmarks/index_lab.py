@@ -16,10 +16,10 @@ import numpy as np
 
 from infra.weaviate.install import ServerError
 from infra.weaviate.server import running
-from tasks.index_backend import BACKENDS, prefix
 from tasks.machine import device_and_dtype, dtype_name
+from tasks.retrieval.backend import BACKENDS, prefix
+from tasks.retrieval.weaviate_client import connect_weaviate, disconnect_weaviate
 from tasks.services import services
-from tasks.weaviate_client import connect_weaviate, disconnect_weaviate
 from tests.benchmarks.harbour import HARBOUR
 
 SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")

@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tasks.encoding import load_encoder
 from tasks.machine import device_and_dtype
-from tasks.references import weights_folder
+from tasks.models.references import weights_folder
+from tasks.retrieval.encoding import load_encoder
+from tasks.retrieval.weaviate_client import address, connect_weaviate
 from tasks.services import services
-from tasks.weaviate_client import address, connect_weaviate
 
 Contestant = Callable[[Path, Path], int]  # files, an empty folder: passages
 

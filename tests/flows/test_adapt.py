@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from tasks.artifacts import Scorecard
-from tasks.ledger import read_test
-from tasks.outcome import Outcome
+from tasks.results.ledger import read_test
+from tasks.results.outcome import Outcome
 from tasks.services import services
 from tests.cut import write_cut
 
@@ -67,7 +67,7 @@ def trained(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def client() -> Any:
-    from tasks.tracking import connect
+    from tasks.results.tracking import connect
 
     return connect()
 

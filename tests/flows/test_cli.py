@@ -25,7 +25,7 @@ from tasks.core.errors import InputError
 from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice
 from tasks.core.stats import Interval
-from tasks.outcome import Champion, Outcome
+from tasks.results.outcome import Champion, Outcome
 
 ADAPT = [sys.executable, "-m", "flows.cli"]
 

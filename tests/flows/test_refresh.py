@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from flows import cli
-from tasks.index import exists
-from tasks.index_users import used_indexes
-from tasks.refresh import IndexBuild
+from tasks.results.tracking import connect, open_experiment
+from tasks.retrieval.index import exists
+from tasks.retrieval.refresh import IndexBuild
+from tasks.retrieval.users import used_indexes
 from tasks.run import read_run
-from tasks.tracking import connect, open_experiment
 
 pytestmark = pytest.mark.filterwarnings("default")  # Prefect's, MLflow's own
 

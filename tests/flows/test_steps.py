@@ -16,10 +16,10 @@ from flows import steps
 from flows.steps import ByContent, Stages, code_digest, step
 from tasks.artifacts import Blob, Corpus, Cost, Document, Index, Question, Retrieval
 from tasks.core.errors import InputError
-from tasks.index import build, exists, latest
-from tasks.index_backend import WriteFailed
 from tasks.progress import reporter
-from tasks.record import Stage
+from tasks.results.record import Stage
+from tasks.retrieval.backend import WriteFailed
+from tasks.retrieval.index import build, exists, latest
 from tasks.run import IndexSpec
 from tasks.store import put_rows
 

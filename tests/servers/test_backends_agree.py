@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tasks.artifacts import Passage, Search
-from tasks.collect import collect_documents, collect_questions, read_documents, read_questions
-from tasks.index import build
+from tasks.data.collect import collect_documents, collect_questions, read_documents, read_questions
+from tasks.retrieval.index import build
+from tasks.retrieval.search import open_index
 from tasks.run import Data, IndexSpec
-from tasks.search import open_index
 
 pytestmark = pytest.mark.servers
 

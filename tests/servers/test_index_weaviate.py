@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from infra.weaviate.server import Server
-from tasks import weaviate_writing
-from tasks.chunking import Chunk
 from tasks.core import digest
 from tasks.core.errors import InputError
-from tasks.encoding import Vectors
-from tasks.index_backend import Query, Row, WriteFailed, collection_name, entry, prefix, row_id
-from tasks.index_weaviate import Weaviate
-from tasks.weaviate_client import connect_weaviate
-from tasks.weaviate_rows import data_object
+from tasks.retrieval import weaviate_writing
+from tasks.retrieval.backend import Query, Row, WriteFailed, collection_name, entry, prefix, row_id
+from tasks.retrieval.chunking import Chunk
+from tasks.retrieval.encoding import Vectors
+from tasks.retrieval.weaviate_backend import Weaviate
+from tasks.retrieval.weaviate_client import connect_weaviate
+from tasks.retrieval.weaviate_rows import data_object
 
 pytestmark = pytest.mark.servers
 

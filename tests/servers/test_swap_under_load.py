@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.index_backend import prefix
-from tasks.index_weaviate import Weaviate
+from tasks.retrieval.backend import prefix
+from tasks.retrieval.weaviate_backend import Weaviate
+from tasks.retrieval.weaviate_client import connect_weaviate
 from tasks.run import IndexSpec
-from tasks.weaviate_client import connect_weaviate
 from tests.swapping import swap_under_load
 
 pytestmark = pytest.mark.servers

@@ -24,8 +24,8 @@ from infra.weaviate.node import free_ports
 from infra.weaviate.server import Server, running
 from tasks import doctor
 from tasks.core.errors import InputError
+from tasks.retrieval.weaviate_client import connect_weaviate, disconnect_weaviate
 from tasks.services import services
-from tasks.weaviate_client import connect_weaviate, disconnect_weaviate
 
 pytestmark = pytest.mark.servers
 

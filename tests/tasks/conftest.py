@@ -33,11 +33,11 @@ from tasks.core.evidence import Evidence
 from tasks.core.rule import size_rule
 from tasks.core.stats import Interval, mean_interval
 from tasks.core.veto import Veto
-from tasks.index_record import BuildReport
-from tasks.index_settings import SettingsSearch, Trial
-from tasks.outcome import Champion, Outcome, Plan, Planned
-from tasks.record import GeneralOf, RunRecord, Stage
-from tasks.refresh import IndexBuild
+from tasks.results.outcome import Champion, Outcome, Plan, Planned
+from tasks.results.record import GeneralOf, RunRecord, Stage
+from tasks.retrieval.index_record import BuildReport
+from tasks.retrieval.refresh import IndexBuild
+from tasks.retrieval.settings import SettingsSearch, Trial
 from tasks.run import IndexSpec, RunFile, parse_run
 from tasks.store import put_bytes, put_folder, put_rows, scratch
 from tests.tiny import build_tiny

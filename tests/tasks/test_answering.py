@@ -21,10 +21,10 @@ from tasks.artifacts import (
 )
 from tasks.core import digest
 from tasks.core.scoring import is_refusal
-from tasks.decoder import Decoder, Generation
-from tasks.index import build
+from tasks.models.decoder import Decoder, Generation
+from tasks.retrieval.index import build
+from tasks.retrieval.search import retrieval_of
 from tasks.run import IndexSpec
-from tasks.search import retrieval_of
 from tasks.store import put_rows
 
 BARE = Prompt(name="bare", instruction="Answer.")

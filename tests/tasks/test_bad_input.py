@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tasks.collect import (
+from tasks.core.errors import InputError
+from tasks.data.collect import (
     check_enough,
     collect_documents,
     collect_general,
@@ -16,8 +17,7 @@ from tasks.collect import (
     read_documents,
     tree_digest,
 )
-from tasks.core.errors import InputError
-from tasks.reading import MAX_DOCUMENT
+from tasks.data.reading import MAX_DOCUMENT
 from tasks.run import Data, Overrides, read_run
 
 pytestmark = pytest.mark.usefixtures("home")

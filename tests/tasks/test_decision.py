@@ -6,8 +6,8 @@ import pytest
 from tasks.artifacts import Prompt, Scorecard, System
 from tasks.core.stats import Interval
 from tasks.decision import decide_on, measured, verdict_on
-from tasks.outcome import Planned
-from tasks.record import RunRecord
+from tasks.results.outcome import Planned
+from tasks.results.record import RunRecord
 from tasks.run import RunFile
 
 MakeCard = Callable[..., Scorecard]

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 
 from tasks import doctor, machine
 from tasks.artifacts import ModelRef
-from tasks.references import resolve
+from tasks.models.references import resolve
 from tasks.run import ModelSpec, RunFile
 from tasks.services import services
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tasks import answering, decoder, evaluate
+from tasks import answering, evaluate
 from tasks.answering import generate_answers, reply
 from tasks.artifacts import (
     Adapter,
@@ -25,10 +25,11 @@ from tasks.artifacts import (
     System,
 )
 from tasks.core.stats import Interval
-from tasks.decoder import Generation, load_decoder
 from tasks.evaluate import answer_split, choose_prompt, questions_digest, scorecard
+from tasks.models import decoder
+from tasks.models.decoder import Generation, load_decoder
 from tasks.prompts import REFUSAL, candidates, demonstrators
-from tasks.record import RunRecord
+from tasks.results.record import RunRecord
 from tasks.run import AnsweringSpec
 from tasks.sampling import hold_out
 from tasks.store import get_rows, put_rows

@@ -14,10 +14,10 @@ from trl import SFTConfig
 
 from tasks.artifacts import GeneralText, ModelRef, Passage, Question, Training
 from tasks.core.errors import InputError
-from tasks.decoder import load_decoder
 from tasks.finetune import Example, base_name, finetune, general_row, question_row, shuffled_text
+from tasks.models.decoder import load_decoder
+from tasks.models.references import weights_digest
 from tasks.prompts import REFUSAL, chat, target, training_prompt
-from tasks.references import weights_digest
 from tasks.run import AnsweringSpec, TrainingSpec
 from tasks.sampling import hold_out
 from tasks.services import services

@@ -5,8 +5,8 @@ import torch
 
 from tasks.artifacts import General, GeneralItem, GeneralScore, GeneralText, ModelRef
 from tasks.core.stats import Interval
-from tasks.decoder import load_decoder
 from tasks.forgetting import forgotten, general_score
+from tasks.models.decoder import load_decoder
 from tasks.store import put_rows
 
 pytestmark = pytest.mark.usefixtures("home")

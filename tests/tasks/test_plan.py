@@ -6,8 +6,8 @@ import pytest
 from tasks.artifacts import Corpus, ExampleSet, SplitCount
 from tasks.core.errors import InputError
 from tasks.core.veto import Veto
-from tasks.outcome import Plan, Planned
 from tasks.plan import advise, make_plan, settings
+from tasks.results.outcome import Plan, Planned
 from tasks.run import ModelSpec, RunFile, parse_run
 from tasks.services import services
 from tasks.store import put_rows

@@ -104,6 +104,11 @@ def test_bounds_mirror_each_other() -> None:
     assert upper_bound(gain, 0.1) == -lower_bound(turned, 0.1)
 
 
+def test_no_number_of_questions_shows_a_gain_that_is_a_hair_from_the_wanted_one() -> None:
+    gain = Gain(gain=0.0, se=0.01, df=1, clusters=2, n=12)
+    assert questions_needed(gain, min_gain=8e-214, alpha=0.08) is None
+
+
 def test_questions_needed_reach_the_power_asked_for() -> None:
     rng = np.random.default_rng(5)
     pilot = Gain(0.06, 0.4 / math.sqrt(100), 99, 100, 100)

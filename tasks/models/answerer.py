@@ -1,0 +1,44 @@
+"""How a model computes, hidden behind one narrow protocol: a local decoder or an endpoint."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tasks.artifacts import Adapter, Messages
+from tasks.models.decoder import Generation, Likelihood, load_decoder
+from tasks.models.endpoint import find_endpoint
+from tasks.models.hosted import Hosted
+from tasks.run import HOSTED
+
+
+class Answerer(Protocol):
+    """What answers prompts: `render` and `plain` make a prompt of a chat and of bare text."""
+
+    def render(self, messages: Messages) -> str:
+        """The prompt of a chat, ready to be answered."""
+
+    def plain(self, text: str) -> str:
+        """The prompt of text that is to be continued."""
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        max_new_tokens: int,
+        batch_size: int = 32,
+        step: str = "",
+        timings: list[float] | None = None,
+    ) -> list[Generation]:
+        """Greedy one-line continuations, in the order of the prompts."""
+
+    def score(
+        self, prompts: Sequence[str], continuations: Sequence[str], batch_size: int = 32,
+        step: str = "",
+    ) -> list[Likelihood]:  # fmt: skip
+        """Log-probability of each continuation after its prompt, in order."""
+
+
+def load_answerer(ref: str, adapter: Adapter | None = None) -> Answerer:
+    """What answers for a model reference, with a LoRA adapter if there is one."""
+    if ref.startswith(HOSTED):
+        assert adapter is None, "a hosted model has no weights to adapt"
+        return Hosted(find_endpoint(ref.removeprefix(HOSTED)))
+    return load_decoder(ref, adapter)

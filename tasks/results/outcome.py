@@ -1,0 +1,51 @@
+"""The frozen values around the decision: what is planned, and what comes out."""
+
+from tasks.artifacts import SCHEMA_VERSION, ModelRef, PathName, Value
+from tasks.core.decide import Verdict
+from tasks.core.veto import Veto
+from tasks.retrieval.settings import SettingsSearch
+
+
+class Planned(Value):
+    """What will be done about one base model.
+
+    `paths` will be measured, in order; if there are none, `reason` says what stopped it. Memory
+    is estimated, in GiB, None where the size is unknown.
+    """
+
+    model: ModelRef
+    paths: tuple[PathName, ...]
+    vetoes: tuple[Veto, ...]
+    reason: str | None
+    answer_gib: float | None
+    train_gib: float | None
+
+
+class Plan(Value):
+    """What will be tried, what will not, and the number behind each.
+
+    `index` holds how documents will be searched, and the settings that were measured for it.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    memory_gib: float
+    models: tuple[Planned, ...]
+    index: SettingsSearch | None = None
+
+
+class Champion(Value):
+    """The registered winner; version and alias are None if nothing was registered."""
+
+    model: str
+    path: PathName
+    name: str
+    version: str | None
+    alias: str | None
+
+
+class Outcome(Value):
+    """`verdict.json`: one verdict for each base model, and the champion among the winners."""
+
+    schema_version: int = SCHEMA_VERSION
+    champion: Champion | None
+    verdicts: tuple[Verdict, ...]

@@ -1,0 +1,96 @@
+"""What a run leaves behind: files, MLflow runs, a registered version."""
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.artifacts import (
+    Answer,
+    Corpus,
+    ExampleSet,
+    Scorecard,
+    System,
+)
+from tasks.core.decide import Verdict
+from tasks.core.errors import InputError
+from tasks.machine import PROCESS
+from tasks.results.outcome import Champion
+from tasks.results.record import RunRecord
+from tasks.run import RunFile
+from tasks.services import services
+from tasks.store import get_rows
+
+FREE_BYTES = 1 << 30  # adapters, index and MLflow's copies of an example run take 0.3 GiB
+
+
+def output_folder(name: str, chosen: Path | None) -> Path:
+    """Where a run's files will be; checked before any work is done, made when there is a result.
+
+    Raises:
+        InputError: the folder cannot be written, or its disk or the store's is nearly full.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = (chosen or Path("runs") / name / stamp).absolute()
+    for place, field in ((folder, "--output"), (services().home.absolute(), "ADAPT_HOME")):
+        above = next(parent for parent in (place, *place.parents) if parent.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise InputError(field, str(place), "a folder that can be written", "Choose another.")
+        free = shutil.disk_usage(above).free
+        if free < FREE_BYTES:
+            raise InputError(
+                field, f"{free / FREE_BYTES:.2f} GiB free at {place}", "at least 1 GiB free",
+                "Free some space or choose another folder.",
+            )  # fmt: skip
+    return folder
+
+
+def register_best(
+    run: RunFile,
+    corpus: Corpus,
+    examples: ExampleSet,
+    verdicts: tuple[Verdict, ...],
+    scorecards: tuple[Scorecard, ...],
+) -> Champion | None:
+    """Register the best of the measured models' winners; None if nothing was measured."""
+    dev = {(card.model, card.path): card for card in scorecards if card.split == "dev"}
+    won = [(dev[v.model, v.path], v) for v in verdicts if (v.model, v.path) in dev]  # type: ignore[index]
+    if not won:
+        return None
+    from tasks.results.register import Candidate, register
+
+    card, verdict = max(won, key=lambda pair: pair[0].metrics[pair[0].primary].value)
+    candidate = Candidate(
+        run=run,
+        run_id=PROCESS,
+        system=card.system,
+        verdict=verdict,
+        scorecard=card,
+        documents=corpus.documents,
+        questions=examples.questions,
+    )
+
+    def rescore(system: System) -> list[float]:
+        from tasks.evaluate import answer_split
+
+        answers = answer_split(system, examples, "dev", run.answering.batch_size)
+        return [row.scores[card.primary] for row in get_rows(answers.blob, Answer)]
+
+    return register(candidate, rescore)
+
+
+def publish(record: RunRecord) -> str:
+    """Write the files, log the MLflow runs; returns the report's text."""
+    from tasks.results.report import write_outputs
+    from tasks.results.track import log_run
+
+    folder = write_outputs(record)
+    log_run(record)
+    return (folder / "report.md").read_text(encoding="utf-8")
+
+
+def read_scorecards(folder: Path) -> tuple[Scorecard, ...]:
+    """The scorecards that a run wrote to its folder."""
+    written = json.loads((folder / "scorecards.json").read_text(encoding="utf-8"))
+    return tuple(Scorecard.model_validate(card) for card in written["scorecards"])
