@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,24 @@ from tasks.services import services
 PART = 1 << 20  # bytes read at once
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+@contextmanager
+def room(where: str) -> Iterator[None]:
+    """Say that a disk is full where a person can mend it; other faults are clear as they are.
+
+    Raises:
+        InputError: no space left to write to `where`.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as fault:  # LanceDB reports what the system said in the latter
+        if "No space left on device" not in str(fault):
+            raise
+        raise InputError(
+            where, "no space left on its disk", "room for what is written",
+            "Make room, or name another place, and run again; what was there is as it was.",
+        ) from None  # fmt: skip
 
 
 def put_bytes(data: bytes, suffix: str) -> Blob:
@@ -43,22 +62,28 @@ def _line(row: BaseModel) -> str:
 def _put(parts: Iterable[bytes], suffix: str) -> Blob:
     """Write parts beside their target, which is named by the digest that is known at the end."""
     fs, root = fsspec.core.url_to_fs(services().store)
-    fs.makedirs(f"{root}/blobs", exist_ok=True)
     part = f"{root}/blobs/{uuid.uuid4().hex}.part"
-    seen, size = hashlib.sha256(), 0
     try:
-        with fs.open(part, "wb") as stream:
-            for data in parts:
-                seen.update(data)
-                size += stream.write(data)
-        sha = seen.hexdigest()[: digest.LENGTH]
-        target = f"{root}/blobs/{sha}{suffix}"
-        if not fs.exists(target):
-            fs.mv(part, target)
+        with room(services().store):
+            fs.makedirs(f"{root}/blobs", exist_ok=True)
+            sha, size = _written(fs, part, parts)
+            target = f"{root}/blobs/{sha}{suffix}"
+            if not fs.exists(target):
+                fs.mv(part, target)
     finally:
         if fs.exists(part):
             fs.rm(part)
     return Blob(uri=fs.unstrip_protocol(target), sha=sha, bytes=size)
+
+
+def _written(fs: fsspec.AbstractFileSystem, path: str, parts: Iterable[bytes]) -> tuple[str, int]:
+    """Write parts to a file; their digest and how many bytes they are."""
+    seen, size = hashlib.sha256(), 0
+    with fs.open(path, "wb") as stream:
+        for data in parts:
+            seen.update(data)
+            size += stream.write(data)
+    return seen.hexdigest()[: digest.LENGTH], size
 
 
 def get_bytes(blob: Blob) -> bytes:
@@ -102,10 +127,11 @@ def put_folder(folder: Path, kind: str) -> Blob:
     fs, root = fsspec.core.url_to_fs(services().store)
     target = f"{root}/{kind}/{sha}"
     if not fs.exists(target):
-        fs.makedirs(f"{root}/{kind}", exist_ok=True)
         part = f"{target}.{uuid.uuid4().hex}.part"
-        fs.put(f"{folder}/", f"{part}/", recursive=True)
-        fs.mv(part, target, recursive=True)
+        with room(services().store):
+            fs.makedirs(f"{root}/{kind}", exist_ok=True)
+            fs.put(f"{folder}/", f"{part}/", recursive=True)
+            fs.mv(part, target, recursive=True)
     return Blob(uri=fs.unstrip_protocol(target), sha=sha, bytes=size)
 
 

@@ -24,7 +24,7 @@ from tasks.retrieval.index_record import (
 from tasks.retrieval.lock import alone
 from tasks.run import IndexSpec
 from tasks.sampling import shuffled
-from tasks.store import get_bytes
+from tasks.store import get_bytes, room
 
 READINGS = 5  # the name may move, and its old version go, between two readings
 FORMAT = 2  # of rows and their ids; a new number makes every index anew
@@ -47,14 +47,14 @@ def build(
 
     Raises:
         InputError: no text in the corpus, chunks longer than the encoder reads, canaries not
-            found, or another build of this name at work. The name points where it did.
+            found, a full disk, or another build of this name at work. The name points where it did.
             Or the name was moved meanwhile: by hand, or by a build on another machine.
         WriteFailed: rows that the backend did not take. The name points where it did.
     """
     backend, embedded_by = BACKENDS[spec.backend](name), encoder_sha(spec.encoder)
     settings = digest.of_json([FORMAT, version("semchunk"), spec.chunk_tokens, embedded_by])
     sha = digest.of_json([corpus.documents.sha, spec.backend, settings])
-    with alone(name):
+    with room(f"index {name} at {backend.uri}"), alone(name):
         records = read_records(backend, name)
         pointed = backend.current(name)
         present = records.get(pointed or "")
