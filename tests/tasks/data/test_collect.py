@@ -291,7 +291,7 @@ def test_a_heading_too_long_for_a_title_stays_text(tmp_path: Path) -> None:
 def test_a_heading_is_read_in_linear_time(line: str, tmp_path: Path) -> None:
     start = time.perf_counter()
     assert documents(folder(tmp_path / "docs", {"a.md": line}))["a"].title == "a"
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 10  # in quadratic time it takes minutes
 
 
 def test_memory_grows_with_the_number_of_documents_not_with_their_length(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """What building an index does on every backend, written against the interface alone."""
 
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -290,12 +289,10 @@ def test_other_chunking_is_built_beside_and_swapped(
     ]  # fmt: skip
 
 
-def test_rollback_returns_to_the_older_version_within_a_second(
+def test_rollback_returns_to_the_older_version(
     first: Index, rebuilt: Index, spec: IndexSpec, name: str
 ) -> None:
-    began = time.perf_counter()
     assert rollback(name, spec.backend) == first
-    assert time.perf_counter() - began < 1
     assert latest(rebuilt) == first
     assert exists(rebuilt)
     with pytest.raises(InputError, match="an older version"):
