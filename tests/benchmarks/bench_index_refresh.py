@@ -54,11 +54,13 @@ def refreshed(folder: Path, spec: IndexSpec, name: str) -> Run:
     return Run(read, took, report.embedded if report.seconds <= took else 0)
 
 
-def measured(folder: Path, spec: IndexSpec, name: str, count: int, first: int) -> dict[str, Run]:
+def measured(
+    folder: Path, spec: IndexSpec, name: str, count: int, first: int, shares: Sequence[float]
+) -> dict[str, Run]:
     """One full build and a refresh for each share; documents from `first` on are changed."""
     write_documents(folder, range(count), edition=0)
     runs = {"full": refreshed(folder, spec, name)}
-    for edition, share in enumerate(SHARES, start=1):
+    for edition, share in enumerate(shares, start=1):
         changed = [(first + at) % count for at in range(round(share * count))]
         write_documents(folder, changed, edition)
         runs[f"{share:.0%}"] = refreshed(folder, spec, name)
@@ -89,23 +91,26 @@ def main() -> None:
                 spec = IndexSpec.model_validate({"backend": backend, "chunk_tokens": TOKENS})
                 report(
                     backend,
-                    [_repetition(spec, chosen.documents, n) for n in range(chosen.repetitions)],
+                    [_repetition(spec, chosen, n) for n in range(chosen.repetitions)],
                 )
 
 
-def _repetition(spec: IndexSpec, count: int, number: int) -> dict[str, Run]:
+def _repetition(spec: IndexSpec, chosen: argparse.Namespace, number: int) -> dict[str, Run]:
+    count = chosen.documents
     with own_home(), tempfile.TemporaryDirectory() as folder:
         if number == 0:  # connections, tables and schemas are met once before anything is timed
             write_documents(Path(folder), range(20), edition=9)
             with index_name(spec.backend) as name:
                 refreshed(Path(folder), spec, name)
         with index_name(spec.backend) as name:
-            return measured(Path(folder), spec, name, count, first=number * count // 7)
+            first = number * count // 7
+            return measured(Path(folder), spec, name, count, first, chosen.shares)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=1000)
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="of documents")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--backends", nargs="+", default=["lancedb", "weaviate"])
     return parser.parse_args()
