@@ -65,22 +65,34 @@ def run(
     min_gain: Annotated[
         float | None, typer.Option(help="By how much a costlier path must be better.")
     ] = None,
+    budget_seconds: Annotated[
+        float | None, typer.Option(help="What measuring may take: the paths race for it.")
+    ] = None,
+    budget_kwh: Annotated[
+        float | None, typer.Option(help="The same in energy of training and answering.")
+    ] = None,
+    budget_money: Annotated[
+        float | None, typer.Option(help="The same in money for hosted models.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Build the paths, measure them on the same questions, decide, register the winner."""
     from flows.console import err, print_outcome
     from flows.terminal import interruptible, reporting
     from tasks.results.publish import output_folder, read_scorecards
-    from tasks.run import Overrides, read_run
+    from tasks.run import Budget, Overrides, read_run
 
     paths = cast("list[PathName] | None", path)
-    chosen = Overrides(model, paths, min_gain)
+    given = {"seconds": budget_seconds, "energy_kwh": budget_kwh, "money": budget_money}
+    limited = {unit: most for unit, most in given.items() if most is not None}
+    chosen = Overrides(model, paths, min_gain, None, limited)
     spec = read_run(runfile, chosen)  # a faulty option shows before anything is started
     folder = output_folder(spec.name, output)
     with interruptible(INTERRUPTED), redirect_stdout(sys.stderr), reporting(err()):
         from flows.adapt import adapt
 
-        outcome = adapt(str(runfile), str(folder), model, paths, min_gain)
+        budget = Budget(**limited) if limited else None
+        outcome = adapt(str(runfile), str(folder), model, paths, min_gain, None, budget)
     print_outcome(outcome, read_scorecards(folder), folder, as_json)
 
 
