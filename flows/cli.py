@@ -1,4 +1,4 @@
-"""The command line: `adapt run`, `advise`, `ask`, `refresh`, `index`, `doctor` and `init`.
+"""The command line: `adapt run`, `decide`, `explain`, `advise`, `ask`, `refresh`, `index`, ….
 
 Exit codes: 0 done; 2 the run file, the data or the command is at fault; 130 interrupted; 1
 anything else. What is heavy is imported inside the commands, so that `--help` is at once there.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from flows.cli_decision import decide, explain, show_plan
 from flows.cli_index import INTERRUPTED, AsJson, RunFilePath, follow, index
 from tasks.core.errors import InputError
 
@@ -37,6 +38,8 @@ app = typer.Typer(
 )
 
 app.add_typer(index, no_args_is_help=True)
+app.command()(decide)
+app.command()(explain)
 
 
 def main() -> None:
@@ -74,6 +77,9 @@ def run(
     budget_money: Annotated[
         float | None, typer.Option(help="The same in money for hosted models.")
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only tell what would be tried, skipped and shown.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build the paths, measure them on the same questions, decide, register the winner."""
@@ -87,6 +93,9 @@ def run(
     limited = {unit: most for unit, most in given.items() if most is not None}
     chosen = Overrides(model, paths, min_gain, None, limited)
     spec = read_run(runfile, chosen)  # a faulty option shows before anything is started
+    if plan:
+        show_plan(spec, runfile.parent, as_json)
+        return
     folder = output_folder(spec.name, output)
     with interruptible(INTERRUPTED), redirect_stdout(sys.stderr), reporting(err()):
         from flows.adapt import adapt

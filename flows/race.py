@@ -158,7 +158,7 @@ class Lane:
     def _answer(self, key: tuple[str, float], start: int, stop: int) -> Answers:
         run = self.inputs.run
         return self.stages(
-            f"answer dev: {key[0]}{part(key[1])}, {start + 1} to {stop}", answer_block,
+            f"answer dev: {key[0]}{part(key[1])}: {start + 1} to {stop}", answer_block,
             system=self.built[key].system, examples=self.inputs.examples, start=start, stop=stop,
             seed=run.seed, batch_size=run.answering.batch_size,
         )  # fmt: skip

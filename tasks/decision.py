@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from tasks.artifacts import Answer, Blob, Scorecard
 from tasks.core.decide import Decision, Measured, TestScore, Verdict, decide, measured_verdict
+from tasks.core.evidence import Evidence
 from tasks.core.race import State, Stop
 from tasks.core.race_record import Raced
 from tasks.core.race_replay import race_flips
+from tasks.core.rule import RuleAdvice
 from tasks.core.veto import Veto, measured_vetoes
 from tasks.plan import rule_and_evidence, settings
 from tasks.results.outcome import Planned
@@ -78,9 +80,10 @@ def verdict_on(
     test: Scorecard | None,
     times_read: int,
     race: Raced | None = None,
+    weighed: tuple[RuleAdvice, Evidence] | None = None,
 ) -> Verdict:
     """The verdict on one measured model, its winner's test score beside it."""
-    rule, evidence = rule_and_evidence(run, planned.model)
+    rule, evidence = weighed or rule_and_evidence(run, planned.model)
     score = (
         TestScore(test.primary, test.metrics[test.primary], test.n, times_read) if test else None
     )

@@ -75,7 +75,7 @@ def adapt(runfile: Path, home: Path, tmp_path: Path, prefect_url: str) -> Callab
         ]  # fmt: skip
         names = {key.removeprefix("seconds/") for key in last.data.metrics if "seconds/" in key}
         kept = set(last.data.tags["reused_stages"].replace("+", "_").split(", "))
-        kept = {name.replace(",", "_").replace("%", "_") for name in kept}
+        kept = {name.replace("%", "_") for name in kept}
         return Ran(outcome.verdicts[0], output, names - kept, kept)
 
     return run
@@ -91,7 +91,7 @@ def test_a_budget_is_raced_for_and_a_later_run_pays_nothing_again(adapt) -> None
     assert 0 < race.spent["seconds"] < 3600
     assert first.entrant("rag").how == "dropped"
     assert first.entrant("finetune").share == 0.125  # a pilot, which ended the training
-    assert "answer dev: prompt_ 1 to 25" in first.done
+    assert "answer dev: prompt: 1 to 25" in first.done
     written = json.loads((first.output / "verdict.json").read_text())["verdicts"][0]
     assert written["race"]["entrants"][0]["how"] == "simplest"
     assert {card["path"] for card in cards(first)} == {"prompt", "rag", "finetune", "finetune+rag"}
