@@ -50,7 +50,7 @@ def _first(paths: Sequence[Measured]) -> list[Measured]:
 
 def vetoes_of(run: RunFile, card: Scorecard) -> tuple[Veto, ...]:
     """Limits that a scorecard's measurements break."""
-    trained = float(card.cost["train_seconds"])
+    trained = float(card.cost.get("train_seconds") or 0.0)
     return measured_vetoes(
         card.path,
         forgetting=card.metrics.get("forgetting"),

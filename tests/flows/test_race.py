@@ -1,7 +1,7 @@
 """The flow under a budget, with a tiny random model: what is bought, said and kept."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import pytest
 
 from tasks.core.decide import Verdict
 from tasks.core.race_record import Entrant
+from tasks.services import services
 from tests.cut import write_cut
 from tests.tiny import build_tiny
 
@@ -54,17 +55,20 @@ def runfile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def adapt(runfile: Path, home: Path, tmp_path: Path, prefect_url: str) -> Callable[..., Ran]:
-    """Runs the flow in this process."""
+@pytest.fixture(scope="module")
+def adapt(
+    runfile: Path, tmp_path_factory: pytest.TempPathFactory, prefect_url: str
+) -> Iterator[Callable[..., Ran]]:
+    """Runs the flow in this process; all runs share a home folder."""
     from flows.adapt import adapt as flow
     from tasks.results.tracking import connect
     from tasks.run import Budget
 
+    folder = tmp_path_factory.mktemp("runs")
     count = iter(range(100))
 
     def run(**budget: float) -> Ran:
-        output = tmp_path / f"output-{next(count)}"
+        output = folder / f"output-{next(count)}"
         outcome = flow(str(runfile), str(output), budget=Budget(**budget))
         client = connect()
         experiment = client.get_experiment_by_name("cut").experiment_id
@@ -78,7 +82,12 @@ def adapt(runfile: Path, home: Path, tmp_path: Path, prefect_url: str) -> Callab
         kept = {name.replace("%", "_") for name in kept}
         return Ran(outcome.verdicts[0], output, names - kept, kept)
 
-    return run
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ADAPT_HOME", str(folder / "home"))
+        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
+        services.cache_clear()
+        yield run
+    services.cache_clear()
 
 
 def test_a_budget_is_raced_for_and_a_later_run_pays_nothing_again(adapt) -> None:
@@ -104,6 +113,22 @@ def test_a_budget_is_raced_for_and_a_later_run_pays_nothing_again(adapt) -> None
     assert second.verdict.race.spent == {"seconds": 0, "money": 0, "energy_kwh": 0}
     assert second.verdict.race.entrants == race.entrants
     assert second.verdict.margins == first.verdict.margins
+    assert decided_in_prefect(second.output, min_gain=0.5).path == "prompt"
+
+
+def decided_in_prefect(folder: Path, **given: float) -> Verdict:
+    """The decision flow on a finished run, and what its page in Prefect says."""
+    from prefect.artifacts import Artifact
+
+    from flows.decide import decide
+
+    outcome = decide(str(folder), output=str(folder / "again"), **given)
+    page = Artifact.get("decision-cut")
+    assert page is not None
+    assert "nothing was measured again" in str(page.data)
+    written = json.loads((folder / "again" / "verdict.json").read_text())["verdicts"][0]
+    assert written["min_gain"] == given["min_gain"]
+    return outcome.verdicts[0]
 
 
 def test_a_budget_that_buys_nothing_ends_in_advice_that_says_so(adapt) -> None:
