@@ -34,7 +34,7 @@ def changes_of(**given: float | str | None) -> dict[str, dict[str, float | str]]
 
 def decide_again(finished: Finished) -> Outcome:
     """All verdicts of a finished run under its settings; what was not measured stays as it was."""
-    verdicts = []
+    verdicts: list[Verdict] = []
     for planned in finished.models:
         if not finished.dev(planned.model.ref):
             verdicts += kept(finished, planned)
