@@ -191,9 +191,9 @@ def questions_for(gain: float, min_gain: float = 0.02, wanted: float = 0.8, **gi
 def detectable(n: int, min_gain: float = 0.02, wanted: float = 0.8, **given: float) -> float | None:
     """The least true gain that `n` questions show with a chance of `wanted`, to 0.001.
 
-    None: not even a gain of 1 would show. Other terms as in `power`.
+    None: there are fewer questions than a look needs. Other terms as in `power`.
     """
-    if power(n, 1.0, min_gain, **given) < wanted:  # type: ignore[arg-type]
+    if n < LEAST_QUESTIONS:
         return None
     low, high = min_gain, 1.0
     while high - low > 0.001:

@@ -13,7 +13,7 @@ from tasks.services import services
 from tests.cut import write_cut
 from tests.tiny import build_tiny
 
-pytestmark = pytest.mark.filterwarnings("default")  # Prefect's, MLflow's own
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
 
 ALWAYS = {"collect documents", "collect questions", "collect general questions", "register"}
 SETTINGS = """
