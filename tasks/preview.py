@@ -49,8 +49,9 @@ class ModelPlan(Value):
 class Power(Value):
     """What the dev questions can show with a chance of 80%, at `confidence` for all claims.
 
-    `least_gain` is the smallest true gain that shows, None with too few questions; `questions_for` counts
-    the dev questions that a gain of 0.1 takes, None where `min_gain` leaves no room for it.
+    `least_gain` is the smallest true gain that shows, None with too few questions;
+    `questions_for` counts the dev questions that a gain of 0.1 takes, None where `min_gain` leaves
+    no room for it.
     """
 
     questions: int

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tasks.artifacts import Blob, ExampleSet, ModelRef, Question, SplitCount
@@ -28,6 +29,8 @@ from tasks.racing import (
 )
 from tasks.results.outcome import Planned
 from tasks.run import Budget, RunFile, parse_run
+from tests.benchmarks.race import CASES, Rules, Truth, draw, race_of
+from tests.benchmarks.race import drive as simulated
 
 SIZES = [1] * 400
 HERE = Speed(rate=1e11, watts=36.0)
@@ -241,3 +244,13 @@ def test_a_budget_without_a_unit_does_not_limit_it() -> None:
 
 def test_this_machine_has_a_plausible_speed() -> None:
     assert speed().rate > 1e8
+
+
+@pytest.mark.parametrize("budget", [0.35, math.inf])
+def test_a_log_alone_supports_the_verdict_that_the_race_came_to(budget: float) -> None:
+    rng = np.random.default_rng(3)
+    for means in CASES.values():
+        truth = Truth(means)
+        sizes, scores = draw(rng, truth)
+        state, stop = simulated(race_of(truth, Rules(budget), sizes), scores)
+        assert settle(state).choice.path == stop.choice.path
