@@ -11,6 +11,7 @@ from tasks.core.decide import Verdict
 from tasks.core.race_record import Entrant
 from tasks.services import services
 from tests.cut import write_cut
+from tests.peer import answer, serving
 from tests.tiny import build_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
@@ -67,9 +68,9 @@ def adapt(
     folder = tmp_path_factory.mktemp("runs")
     count = iter(range(100))
 
-    def run(**budget: float) -> Ran:
+    def run(file: Path = runfile, **budget: float) -> Ran:
         output = folder / f"output-{next(count)}"
-        outcome = flow(str(runfile), str(output), budget=Budget(**budget))
+        outcome = flow(str(file), str(output), budget=Budget(**budget))
         client = connect()
         experiment = client.get_experiment_by_name("cut").experiment_id
         order = ["attributes.start_time DESC"]
@@ -142,3 +143,49 @@ def test_a_budget_that_buys_nothing_ends_in_advice_that_says_so(adapt) -> None:
 def cards(ran: Ran) -> list[dict[str, Any]]:
     written = json.loads((ran.output / "scorecards.json").read_text())["scorecards"]
     return [card for card in written if card["split"] == "dev"]
+
+
+PRICED = """
+[[models]]
+ref = "openai:m"
+
+[prices.m]
+input_per_million = 1e6
+output_per_million = 0
+"""
+
+
+def test_money_is_raced_for_and_a_limit_on_tokens_ends_a_race(
+    adapt: Callable[..., Ran], runfile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hosted model that knows what it reads, at 120 tokens a request."""
+    hosted, limited = runfile.parent / "hosted.toml", runfile.parent / "limited.toml"
+    text = runfile.read_text()
+    head, tail = text.index("[[models]]"), text.index("[index]")
+    hosted.write_text(text[:head] + PRICED.lstrip() + "\n" + text[tail:])
+    limited.write_text(hosted.read_text() + "[limits]\nhosted_tokens = 3000\n")
+    lines = (runfile.parent / "questions.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    known = {row["question"]: row["answers"][0] for row in rows if row["answers"]}
+
+    def reply(prompt: str) -> str:
+        asked = [question for question in known if prompt.rstrip("A: \n").endswith(question)]
+        found = [known[question] for question in asked if known[question] in prompt]
+        return found[0] if found else "nothing"
+
+    with serving(answer(reply, read=120, written=0)) as peer:
+        monkeypatch.setenv("OPENAI_BASE_URL", peer.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        services.cache_clear()
+        poor = adapt(limited, money=1e6)
+        assert poor.verdict.basis == "advised"  # the limit ended the first block
+        assert "the budget paid for no answer of prompt" in poor.verdict.reasons[0]
+        assert peer.tokens <= 3000
+        before = peer.tokens
+        rich = adapt(hosted, money=1e6)
+        assert (rich.verdict.basis, rich.verdict.path) == ("measured", "rag")
+        assert rich.entrant("rag").how == "won"
+        race = rich.verdict.race
+        assert race is not None
+        assert 0 < race.spent["money"] < peer.tokens - before  # the test questions come on top
+    services.cache_clear()
