@@ -5,74 +5,40 @@ cached and reported in `flows/steps.py`.
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from flows.build_index import show
+from flows.measure import Inputs, Measured, measure
+from flows.race import race
 from flows.steps import Stages, step
-from tasks import evaluate, forgetting, pace, tuning
-from tasks.artifacts import (
-    Corpus,
-    ExampleSet,
-    General,
-    GeneralScore,
-    PathName,
-    Retrieval,
-    Scorecard,
-    Split,
-    System,
-    Training,
-)
+from tasks import pace
+from tasks.artifacts import Corpus, ExampleSet, General, PathName
 from tasks.core.decide import Verdict
+from tasks.core.race import Cost
 from tasks.data import collect
-from tasks.decision import decide_on, verdict_on
 from tasks.machine import PROCESS
 from tasks.models.spending import BudgetError, spending
 from tasks.plan import advise, make_plan
-from tasks.prompts import is_tuned, reads_passages, training_prompt
+from tasks.racing import as_cost, less
 from tasks.results import publish
-from tasks.results.ledger import read_test
-from tasks.results.outcome import Outcome, Planned
-from tasks.results.record import GeneralOf, RunRecord
+from tasks.results.outcome import Outcome, Plan, Planned
+from tasks.results.record import RunRecord
 from tasks.results.tracking import check_tracking
 from tasks.retrieval import refresh
 from tasks.retrieval import settings as index_settings
 from tasks.retrieval.search import retrieval_of
 from tasks.retrieval.users import used_indexes
-from tasks.run import Overrides, RunFile, read_run
+from tasks.run import Budget, Overrides, RunFile, read_run
 
 collect_documents = step(collect.collect_documents, "collect documents", cached=False)
 collect_questions = step(collect.collect_questions, "collect questions", cached=False)
 collect_general = step(collect.collect_general, "collect general questions", cached=False)
 choose_settings = step(index_settings.choose_settings, "choose index settings", tensors=True)
 build_index = step(refresh.follow_sources, "build index", tensors=True, retries=2)
-train = step(tuning.train_path, "fine-tune", tensors=True)
-choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
-answer = step(evaluate.answer_split, "answer", tensors=True)
-check_general = step(forgetting.general_score, "general knowledge", tensors=True)
-decide = step(decide_on, "decide", cached=False)
 register = step(publish.register_best, "register", cached=False)
 log = step(publish.publish, "report and log", cached=False)
-
-
-class Inputs(NamedTuple):
-    """What every model is measured with."""
-
-    run: RunFile
-    examples: ExampleSet
-    general: General | None
-    retrieval: Retrieval
-
-
-class Measured(NamedTuple):
-    """What the measurement of one model left behind."""
-
-    verdict: Verdict
-    scorecards: tuple[Scorecard, ...]
-    trainings: tuple[Training, ...]
-    general: tuple[GeneralOf, ...]
 
 
 @flow(name="adapt", flow_run_name="adapt {runfile}")
@@ -83,6 +49,7 @@ def adapt(
     paths: list[PathName] | None = None,
     min_gain: float | None = None,
     memory_gib: float | None = None,
+    budget: Budget | None = None,
 ) -> Outcome:
     """Measure which path is best for each base model, and register the winner.
 
@@ -93,8 +60,10 @@ def adapt(
         paths: Only these paths; by default those of the run file.
         min_gain: By how much a costlier path must be better, in the primary metric's unit.
         memory_gib: Memory that a model may use, GiB; by default what is there.
+        budget: What measuring may take: with any of its numbers the paths race for it.
     """
-    run = read_run(Path(runfile), Overrides(models, paths, min_gain, memory_gib))
+    limited = budget.model_dump(exclude_none=True) if budget else None
+    run = read_run(Path(runfile), Overrides(models, paths, min_gain, memory_gib, limited))
     folder = publish.output_folder(run.name, Path(output) if output else None)
     check_tracking()
     stages = Stages()
@@ -116,7 +85,7 @@ def adapt(
         show(built)
     inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen))
     with spending(run) as account:
-        outcomes = [measured_or_advised(stages, inputs, planned) for planned in plan.models]
+        outcomes = each_model(stages, inputs, plan)
         measured = [one for one in outcomes if isinstance(one, Measured)]
         verdicts = tuple(one.verdict if isinstance(one, Measured) else one for one in outcomes)
         scorecards = tuple(card for one in measured for card in one.scorecards)
@@ -138,6 +107,7 @@ def adapt(
         stages=tuple(stages.done),
         index=built,
         spent=account.total() if account.sent or account.kept else None,
+        races={one.verdict.model: one.race for one in measured if one.race},
     )
     report = stages("report and log", log, record=record)
     create_markdown_artifact(report, key=f"verdict-{run.name.lower().replace('_', '-')}")
@@ -166,84 +136,28 @@ def collect_data(
     return corpus, examples, general
 
 
-def measured_or_advised(stages: Stages, inputs: Inputs, planned: Planned) -> Measured | Verdict:
-    """What was measured of one model; advice where nothing can be, or its budget ended first."""
+def each_model(stages: Stages, inputs: Inputs, plan: Plan) -> list[Measured | Verdict]:
+    """One model after the other; of a budget each gets its share of what those before it left."""
+    left, outcomes = as_cost(inputs.run.budget), []
+    waiting = sum(1 for planned in plan.models if planned.paths)
+    for planned in plan.models:
+        share = left.times(1 / max(waiting, 1))
+        outcomes.append(outcome := measured_or_advised(stages, inputs, planned, share))
+        if isinstance(outcome, Measured):
+            left = less(left, outcome.spent)
+        waiting -= bool(planned.paths)
+    return outcomes
+
+
+def measured_or_advised(
+    stages: Stages, inputs: Inputs, planned: Planned, budget: Cost
+) -> Measured | Verdict:
+    """What was measured of one model; advice where nothing can be, or a limit ended it first."""
     if not planned.paths:
         return advise(inputs.run, planned)
     try:
+        if inputs.run.budget.given and len(planned.paths) > 1:
+            return race(stages, inputs, planned, budget)
         return measure(stages, inputs, planned)
     except BudgetError as fault:
         return advise(inputs.run, planned.model_copy(update={"reason": str(fault)}))
-
-
-def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
-    """Every path of one model answers the dev questions; the winner alone the test questions."""
-    run, model = inputs.run, planned.model
-    trainings: dict[PathName, Training] = {}
-    general: dict[PathName, GeneralScore] = {}
-    systems: dict[PathName, System] = {}
-    cards: dict[PathName, Scorecard] = {}
-    for path in planned.paths:
-        retrieval = inputs.retrieval if reads_passages(path) else None
-        if is_tuned(path):
-            trainings[path] = tune(stages, inputs, planned, path)
-        adapter = trainings[path].adapter if is_tuned(path) else None
-        prompt = stages(
-            f"choose prompt: {path}", choose_prompt, model=model, path=path, adapter=adapter,
-            retrieval=retrieval, examples=inputs.examples, spec=run.answering,
-            validation=run.training.validation, primary=run.decision.primary, seed=run.seed,
-        )  # fmt: skip
-        systems[path] = System(model=model, prompt=prompt, adapter=adapter, retrieval=retrieval)
-        if inputs.general is not None and model.open_weights:
-            general[path] = stages(
-                f"general knowledge: {'base' if adapter is None else path}", check_general,
-                model=model, adapter=adapter, general=inputs.general,
-                batch_size=run.answering.batch_size,
-            )  # fmt: skip
-        cards[path] = score(stages, inputs, systems[path], "dev", general, trainings.get(path))
-    decision, vetoes = stages(
-        f"decide: {model.name}", decide, run=run, planned=planned, cards=tuple(cards.values())
-    )
-    test, times_read = None, 0
-    if decision.path in systems:
-        winner: PathName = next(path for path in systems if path == decision.path)
-        test = score(stages, inputs, systems[winner], "test", general, trainings.get(winner))
-        times_read = read_test(test.questions_digest, systems[winner].digest)
-    verdict = verdict_on(run, planned, decision, vetoes, test, times_read)
-    return Measured(
-        verdict=verdict,
-        scorecards=(*cards.values(), *((test,) if test else ())),
-        trainings=tuple(trainings.values()),
-        general=tuple(GeneralOf(model=model.ref, path=p, score=s) for p, s in general.items()),
-    )
-
-
-def tune(stages: Stages, inputs: Inputs, planned: Planned, path: PathName) -> Training:
-    """Fine-tune one adapter, on prompts with or without passages."""
-    run = inputs.run
-    return stages(
-        f"fine-tune: {path}", train, model=planned.model, path=path, examples=inputs.examples,
-        retrieval=inputs.retrieval if reads_passages(path) else None, general=inputs.general,
-        prompt=training_prompt(path, run.answering), spec=run.training, seed=run.seed,
-    )  # fmt: skip
-
-
-def score(
-    stages: Stages,
-    inputs: Inputs,
-    system: System,
-    split: Split,
-    general: dict[PathName, GeneralScore],
-    training: Training | None,
-) -> Scorecard:
-    """A system answers a split; what it scored, kept and cost."""
-    run = inputs.run
-    answers = stages(
-        f"answer {split}: {system.path}", answer, system=system, examples=inputs.examples,
-        split=split, batch_size=run.answering.batch_size,
-    )  # fmt: skip
-    base = general.get("prompt") or general.get("rag")
-    return evaluate.scorecard(
-        system, answers, run.decision.primary, general.get(system.path), base, training, PROCESS,
-        run.price(system.model.ref),
-    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command line: `adapt run`, `advise`, `ask`, `refresh`, `index`, `doctor` and `init`.
+"""The command line: `adapt run`, `decide`, `explain`, `advise`, `ask`, `refresh`, `index`, ….
 
 Exit codes: 0 done; 2 the run file, the data or the command is at fault; 130 interrupted; 1
 anything else. What is heavy is imported inside the commands, so that `--help` is at once there.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from flows.cli_decision import decide, explain, show_plan
 from flows.cli_index import INTERRUPTED, AsJson, RunFilePath, follow, index
 from tasks.core.errors import InputError
 
@@ -37,6 +38,8 @@ app = typer.Typer(
 )
 
 app.add_typer(index, no_args_is_help=True)
+app.command()(decide)
+app.command()(explain)
 
 
 def main() -> None:
@@ -65,22 +68,40 @@ def run(
     min_gain: Annotated[
         float | None, typer.Option(help="By how much a costlier path must be better.")
     ] = None,
+    budget_seconds: Annotated[
+        float | None, typer.Option(help="What measuring may take: the paths race for it.")
+    ] = None,
+    budget_kwh: Annotated[
+        float | None, typer.Option(help="The same in energy of training and answering.")
+    ] = None,
+    budget_money: Annotated[
+        float | None, typer.Option(help="The same in money for hosted models.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only tell what would be tried, skipped and shown.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build the paths, measure them on the same questions, decide, register the winner."""
     from flows.console import err, print_outcome
     from flows.terminal import interruptible, reporting
     from tasks.results.publish import output_folder, read_scorecards
-    from tasks.run import Overrides, read_run
+    from tasks.run import Budget, Overrides, read_run
 
     paths = cast("list[PathName] | None", path)
-    chosen = Overrides(model, paths, min_gain)
+    given = {"seconds": budget_seconds, "energy_kwh": budget_kwh, "money": budget_money}
+    limited = {unit: most for unit, most in given.items() if most is not None}
+    chosen = Overrides(model, paths, min_gain, None, limited)
     spec = read_run(runfile, chosen)  # a faulty option shows before anything is started
+    if plan:
+        show_plan(spec, runfile.parent, as_json)
+        return
     folder = output_folder(spec.name, output)
     with interruptible(INTERRUPTED), redirect_stdout(sys.stderr), reporting(err()):
         from flows.adapt import adapt
 
-        outcome = adapt(str(runfile), str(folder), model, paths, min_gain)
+        budget = Budget(**limited) if limited else None
+        outcome = adapt(str(runfile), str(folder), model, paths, min_gain, None, budget)
     print_outcome(outcome, read_scorecards(folder), folder, as_json)
 
 

@@ -96,6 +96,7 @@ def _print_measured(console: Console, verdict: Verdict, cards: list[Scorecard]) 
             cells = zip(heads, row, strict=True)
             console.print("  " + "  ".join(f"{head} {cell}".strip() for head, cell in cells))
     console.print(sentence(verdict))
+    _print_race(console, verdict)
     for reason in verdict.reasons:
         console.print(f"  - {reason}")
     for veto in verdict.vetoes:
@@ -113,9 +114,19 @@ def _row(card: Scorecard, winner: str | None) -> tuple[str, str, str, str, str]:
     return card.path, f"{score.value:.3f}", span(score), speed, chosen
 
 
+def _print_race(console: Console, verdict: Verdict) -> None:
+    """What a budget bought, where there was one."""
+    if verdict.race is None:
+        return
+    from tasks.results.race_report import bought
+
+    console.print(f"  {bought(verdict.race)}")
+
+
 def _print_advised(console: Console, verdict: Verdict) -> None:
     console.print(Text(f"\n{verdict.model}: advised, not measured", style="bold"))
     console.print(f"Advice: {verdict.path}.")
+    _print_race(console, verdict)
     for reason in verdict.reasons:
         console.print(f"  - {reason.removeprefix('advised, not measured: ')}")
 
@@ -132,7 +143,10 @@ def sentence(verdict: Verdict) -> str:
     text = f"Verdict: {verdict.path}"
     if verdict.undecided:
         needed = verdict.questions_to_settle
-        text += ", undecided: no path is ahead by enough"
+        if verdict.race is not None:
+            text += ", undecided: not enough evidence for another"
+        else:
+            text += ", undecided: no path is ahead by enough"
         text += f"; about {needed} more questions would settle it" if needed else ""
     else:
         ahead = [m for m in verdict.margins if m.path == verdict.path and m.claim]

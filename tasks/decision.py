@@ -4,6 +4,11 @@ from collections.abc import Sequence
 
 from tasks.artifacts import Answer, Blob, Scorecard
 from tasks.core.decide import Decision, Measured, TestScore, Verdict, decide, measured_verdict
+from tasks.core.evidence import Evidence
+from tasks.core.race import State, Stop
+from tasks.core.race_record import Raced
+from tasks.core.race_replay import race_flips
+from tasks.core.rule import RuleAdvice
 from tasks.core.veto import Veto, measured_vetoes
 from tasks.plan import rule_and_evidence, settings
 from tasks.results.outcome import Planned
@@ -15,12 +20,37 @@ def decide_on(
     run: RunFile, planned: Planned, cards: Sequence[Scorecard]
 ) -> tuple[Decision, tuple[Veto, ...]]:
     """The decision on one measured model, with all its vetoes."""
-    vetoes = planned.vetoes + tuple(veto for card in cards for veto in _vetoes(run, card))
+    vetoes = planned.vetoes + tuple(veto for card in cards for veto in vetoes_of(run, card))
     return decide([measured(card) for card in cards], vetoes, settings(run)), vetoes
 
 
-def _vetoes(run: RunFile, card: Scorecard) -> tuple[Veto, ...]:
-    trained = float(card.cost["train_seconds"])
+def decide_raced(
+    state: State, stop: Stop, cards: Sequence[Scorecard], vetoes: Sequence[Veto]
+) -> Decision:
+    """The decision that a race came to; `state` holds its log and every path that raced."""
+    if {one.path for one in state.race.contenders} <= {veto.path for veto in vetoes}:
+        return decide(_first([measured(card) for card in cards]), vetoes, state.race.settings)
+    choice = stop.choice
+    return Decision(
+        path=choice.path,
+        undecided=choice.undecided,
+        leader=choice.leader,
+        questions_to_settle=choice.questions_to_settle,
+        margins=choice.margins,
+        reasons=choice.reasons,
+        flip_when=race_flips(state, stop, vetoes),
+    )
+
+
+def _first(paths: Sequence[Measured]) -> list[Measured]:
+    """The questions that all of them answered: in a race, the first ones."""
+    n = min(len(one.scores) for one in paths)
+    return [Measured(one.path, one.scores[:n], one.clusters[:n]) for one in paths]
+
+
+def vetoes_of(run: RunFile, card: Scorecard) -> tuple[Veto, ...]:
+    """Limits that a scorecard's measurements break."""
+    trained = float(card.cost.get("train_seconds") or 0.0)
     return measured_vetoes(
         card.path,
         forgetting=card.metrics.get("forgetting"),
@@ -49,9 +79,11 @@ def verdict_on(
     vetoes: Sequence[Veto],
     test: Scorecard | None,
     times_read: int,
+    race: Raced | None = None,
+    weighed: tuple[RuleAdvice, Evidence] | None = None,
 ) -> Verdict:
     """The verdict on one measured model, its winner's test score beside it."""
-    rule, evidence = rule_and_evidence(run, planned.model)
+    rule, evidence = weighed or rule_and_evidence(run, planned.model)
     score = (
         TestScore(test.primary, test.metrics[test.primary], test.n, times_read) if test else None
     )
@@ -65,4 +97,5 @@ def verdict_on(
         decision=decision,
         settings=settings(run),
         test=score,
+        race=race,
     )

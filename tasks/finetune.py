@@ -38,11 +38,13 @@ def finetune(
     replay: Sequence[GeneralText],
     spec: TrainingSpec,
     seed: int,
+    share: float = 1.0,
 ) -> Training:
     """Train one adapter on questions, each with its passages or with None.
 
     A tenth of the questions is held out to stop early and to choose the checkpoint; `replay`
-    rows of general text are mixed into the rest so that general ability survives.
+    rows of general text are mixed into the rest so that general ability survives. With a `share`
+    below 1 only the first of the rest are learnt from, in an order drawn from the seed.
 
     Raises:
         InputError: an example is longer than `training.max_tokens`.
@@ -54,6 +56,7 @@ def finetune(
     load_decoder.cache_clear()
     passages = {question.id: found for question, found in examples}
     learn, held = hold_out([question for question, _ in examples], spec.validation, seed)
+    learn = learn[: max(1, round(share * len(learn)))]
     extra = shuffled_text(replay, round(len(learn) * spec.replay), seed)
     rows = [question_row(decoder, prompt, q, passages[q.id], spec.max_tokens) for q in learn]
     rows += [general_row(decoder, text, spec.max_tokens) for text in extra]

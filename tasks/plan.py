@@ -94,8 +94,13 @@ def settings(run: RunFile) -> Settings:
 
 def rule_and_evidence(run: RunFile, model: ModelRef) -> tuple[RuleAdvice, Evidence]:
     """What the size rule and published results say of a model and the run's task."""
+    return size_rule(model.size_class, run.task), evidence_for(case_of(run, model))
+
+
+def case_of(run: RunFile, model: ModelRef) -> Case:
+    """The facts that published results are compared by."""
     changes = None if run.facts.changes_every_days is None else True
-    case = Case(
+    return Case(
         task=known_task(run.task),
         params=model.params,
         weights=OPEN if model.open_weights else HOSTED,
@@ -103,7 +108,6 @@ def rule_and_evidence(run: RunFile, model: ModelRef) -> tuple[RuleAdvice, Eviden
         changes=changes,
         exposure=run.facts.exposure,
     )
-    return size_rule(model.size_class, run.task), evidence_for(case)
 
 
 def advise(run: RunFile, planned: Planned, extra: tuple[Veto, ...] = ()) -> Verdict:

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -127,8 +127,24 @@ class Limits(Value):
     train_seconds: float | None = Field(None, gt=0)
     max_forgetting: float | None = Field(0.1, gt=0, le=1, description="Drop in general accuracy.")
     min_examples: int = Field(20, ge=2, description="Training examples below which no tuning.")
-    money: float | None = Field(None, gt=0, description="What one run may spend on hosted models.")
     hosted_tokens: int | None = Field(None, gt=0, description="In and out, of hosted models.")
+
+
+class Budget(Value):
+    """What measuring may take in one run; None: no limit. With any of them the paths race.
+
+    Counted are prompts, trainings, answers and checks of knowledge, of all models together; money
+    is what hosted models cost, and no request is sent that could pass it.
+    """
+
+    seconds: float | None = Field(None, gt=0)
+    energy_kwh: float | None = Field(None, gt=0, description="Of trainings and answers.")
+    money: float | None = Field(None, gt=0, description="In the currency of the prices.")
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is limited."""
+        return any(value is not None for value in (self.seconds, self.energy_kwh, self.money))
 
 
 class HostedSpec(Value):
@@ -174,6 +190,7 @@ class RunFile(Value):
     answering: AnsweringSpec = AnsweringSpec()
     decision: DecisionSpec = DecisionSpec()
     limits: Limits = Limits()
+    budget: Budget = Budget()
     facts: Facts = Facts()
     hosted: HostedSpec = HostedSpec()
     prices: dict[str, Price] = Field(default_factory=dict)
@@ -187,7 +204,7 @@ class RunFile(Value):
 
     @property
     def currency(self) -> str:
-        """What prices and `limits.money` are in; empty where there is no price."""
+        """What prices and `budget.money` are in; empty where there is no price."""
         return next((price.currency for price in self.prices.values()), "")
 
     def price(self, ref: str) -> Price | None:
@@ -202,6 +219,7 @@ class Overrides(NamedTuple):
     paths: Sequence[PathName] | None = None
     min_gain: float | None = None
     memory_gib: float | None = None
+    budget: Mapping[str, float] | None = None
 
     def over(self, table: dict[str, Any]) -> dict[str, Any]:
         """The run file's table with these changes; a model keeps what the file says of it."""
@@ -216,6 +234,8 @@ class Overrides(NamedTuple):
         ):
             if value is not None:
                 merged[name] = {**merged.get(name, {}), key: value}
+        if self.budget:
+            merged["budget"] = {**merged.get("budget", {}), **self.budget}
         return merged
 
 
@@ -246,9 +266,9 @@ def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
     except ValidationError as error:
         raise _explained(error, where) from error
     for spec in run.models:
-        if run.limits.money is not None and spec.ref.startswith(HOSTED) and not run.price(spec.ref):
+        if run.budget.money is not None and spec.ref.startswith(HOSTED) and not run.price(spec.ref):
             raise InputError(
-                f"{where}: limits.money", run.limits.money, f"a price of {spec.ref} beside it",
+                f"{where}: budget.money", run.budget.money, f"a price of {spec.ref} beside it",
                 f'Add [prices."{spec.ref.removeprefix(HOSTED)}"]; nobody guesses what it costs.',
             )  # fmt: skip
     return run
@@ -261,20 +281,23 @@ def _explained(error: ValidationError, where: str) -> InputError:
     if first["type"] == "extra_forbidden":
         known = _known_keys(first["loc"][:-1])
         near = difflib.get_close_matches(names[-1], known, n=1, cutoff=0.4)
+        there = [name for name, table in TABLES.items() if names[-1] in table.model_fields]
         remedy = f"Did you mean {near[0]!r}?" if near else "Remove it."
+        if there:
+            remedy = f"It belongs under [{there[0]}]."
         return InputError(field, names[-1], ", ".join(known), remedy)
     if first["type"] == "missing":
         return InputError(field, None, "a value", f"Add the key {names[-1]!r}.")
     return InputError(field, first["input"], first["msg"], "Change this value.")
 
 
+TABLES: dict[str, type[Value]] = {
+    "data": Data, "general": GeneralData, "models": ModelSpec, "index": IndexSpec,
+    "training": TrainingSpec, "answering": AnsweringSpec, "decision": DecisionSpec,
+    "limits": Limits, "budget": Budget, "facts": Facts, "hosted": HostedSpec, "prices": Price,
+}  # fmt: skip
+
+
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: type[Value] = RunFile
-    tables: dict[str, type[Value]] = {
-        "data": Data, "general": GeneralData, "models": ModelSpec, "index": IndexSpec,
-        "training": TrainingSpec, "answering": AnsweringSpec, "decision": DecisionSpec,
-        "limits": Limits, "facts": Facts, "hosted": HostedSpec, "prices": Price,
-    }  # fmt: skip
-    if location:
-        model = tables[str(location[0])]
+    model = TABLES[str(location[0])] if location else RunFile
     return sorted(model.model_fields)

@@ -28,8 +28,9 @@ def train_path(
     prompt: Prompt,
     spec: TrainingSpec,
     seed: int,
+    share: float = 1.0,
 ) -> Training:
-    """Fine-tune one path's adapter on the training split; `path` names it."""
+    """Fine-tune one path's adapter on the training split, or a share of it; `path` names it."""
     from tasks.finetune import finetune
 
     questions = read_questions(examples, "train")
@@ -39,7 +40,7 @@ def train_path(
         rows = [(question, None) for question in questions]
     else:
         rows = grounded(questions, retrieval, spec.without_source, seed)
-    return finetune(model, rows, prompt, replay, spec, seed)
+    return finetune(model, rows, prompt, replay, spec, seed, share)
 
 
 def grounded(

@@ -8,6 +8,7 @@ from tasks.core.claims import Margin, Measured, Settings, choose
 from tasks.core.errors import InputError
 from tasks.core.evidence import Evidence
 from tasks.core.flip import FlipWhen, flip_when, veto_flips
+from tasks.core.race_record import Raced
 from tasks.core.rule import RuleAdvice
 from tasks.core.stats import Interval
 from tasks.core.veto import Veto
@@ -56,7 +57,8 @@ class TestScore:
 class Verdict:
     """The answer for one base model; `basis` is measured or advised.
 
-    `path` is None if all were measured and none stays within the limits.
+    `path` is None if all were measured and none stays within the limits. `race` is what a budget
+    bought, None where everything was measured.
     """
 
     model: str
@@ -75,6 +77,7 @@ class Verdict:
     test: TestScore | None
     confidence: float
     min_gain: float
+    race: Raced | None = None
 
 
 def decide(measured: Sequence[Measured], vetoes: Sequence[Veto], settings: Settings) -> Decision:
@@ -147,6 +150,7 @@ def measured_verdict(
     decision: Decision,
     settings: Settings,
     test: TestScore | None = None,
+    race: Raced | None = None,
 ) -> Verdict:
     """The verdict that a decision on measurements gives; the last reason compares the rule."""
     return Verdict(
@@ -166,6 +170,7 @@ def measured_verdict(
         test=test,
         confidence=settings.confidence,
         min_gain=settings.min_gain,
+        race=race,
     )
 
 

@@ -13,6 +13,7 @@ from tasks.core.veto import Veto
 
 SCALE = 1e6
 PathWith = Callable[[Sequence[Veto]], str | None]
+PathUnder = Callable[[Settings], str]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,24 @@ def flip_when(
     choice: Choice, measured: Sequence[Measured], vetoes: Sequence[Veto], settings: Settings
 ) -> tuple[FlipWhen, ...]:
     """The nearest values of `min_gain` and `confidence` that turn a choice, and limits that do."""
+
+    def path_under(changed: Settings) -> str:
+        return choose(measured, vetoes, changed).path
+
+    def path_with(remaining: Sequence[Veto]) -> str | None:
+        return choose(measured, remaining, settings).path
+
+    return flips(choice, settings, vetoes, path_under, path_with)
+
+
+def flips(
+    choice: Choice,
+    settings: Settings,
+    vetoes: Sequence[Veto],
+    path_under: PathUnder,
+    path_with: PathWith,
+) -> tuple[FlipWhen, ...]:
+    """What turns a choice, however it is made: values from its margins, each of them tried."""
     gain_up, gain_down = _thresholds(choice, settings, _provable_gain(choice.margins))
     sure_up, sure_down = _thresholds(choice, settings, _provable_confidence(choice))
     moves = [
@@ -45,13 +64,9 @@ def flip_when(
     for setting, op, value in moves:
         if value is None or not (0 <= value < 1) or (setting == "confidence" and value <= 0.5):
             continue  # outside of what a run file allows
-        moved = choose(measured, vetoes, _with(settings, setting, value)).path
+        moved = path_under(_with(settings, setting, value))
         if moved != choice.path:
             found.append(_flip(setting, op, value, moved))
-
-    def path_with(remaining: Sequence[Veto]) -> str | None:
-        return choose(measured, remaining, settings).path
-
     return (*found, *veto_flips(choice.path, vetoes, path_with))
 
 

@@ -35,10 +35,11 @@ class Board:
             else:
                 units = step.share
                 self.trained[step.training] = (*self.trained.get(step.training, ()), step.share)
-            if any(done.cost):
+            price = done.price if any(done.price) else done.cost
+            if any(price):
                 name = step.path if isinstance(step, Measure) else f"train {step.training}"
                 cost, before = self._paid.get(name, (Cost(), 0.0))
-                self._paid[name] = cost.plus(done.cost), before + units
+                self._paid[name] = cost.plus(price), before + units
         self.scores: dict[tuple[str, float], Floats] = {
             key: np.array(found, dtype=np.float64) for key, found in parts.items()
         }

@@ -39,6 +39,7 @@ class Cost(NamedTuple):
 
 FREE = Cost()
 UNLIMITED = Cost(math.inf, math.inf, math.inf)
+EXHAUSTED = Cost(-1.0, -1.0, -1.0)  # under which not even a step that costs nothing is taken
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,16 @@ Spend: TypeAlias = Measure | Train
 
 @dataclass(frozen=True)
 class Done:
-    """A step taken, what it cost, and for a measurement one score for each question."""
+    """A step taken, what it cost, and for a measurement one score for each question.
+
+    `price` is what such a step costs when it is not kept from an earlier run, and without what
+    happens only once, such as loading a model; left out, it is the cost.
+    """
 
     step: Spend
     cost: Cost
     scores: tuple[float, ...] = ()
+    price: Cost = FREE
 
 
 @dataclass(frozen=True)
@@ -132,11 +138,14 @@ def plan_race(
     settings: Settings,
     budget: Cost = UNLIMITED,
     pilots: tuple[float, ...] = PILOTS,
+    blocks: Sequence[int] = (),
 ) -> Race:
     """Fix order and looks; `sizes` counts the questions of each document, in the race's order.
 
     Where a training can be afforded, answers may take half of the budget: the looks are planned
-    on as many questions as that buys. Planned on estimates alone, they stay honest.
+    on as many questions as that buys; if it buys no look, the untrained paths get all. Planned on
+    estimates alone, they stay honest. `blocks` are the numbers of questions at which blocks of
+    answers end: if given, looks stand at these alone.
 
     Raises:
         InputError: paths that are unknown or stand twice, no questions, a budget or estimate
@@ -159,7 +168,13 @@ def plan_race(
             raise InputError(where, tuple(cost), "costs from 0", "Mend the estimate or the budget.")
     ordered = tuple(sorted(contenders, key=lambda one: settings.order.index(one.path)))
     most = _affordable(ordered, budget)
-    return Race(ordered, tuple(sizes), looks(sizes, most), settings, budget, pilots)
+    untrained = tuple(one for one in ordered if one.training is None)
+    planned = looks(sizes, most) or looks(sizes, _affordable(untrained, budget))
+    if blocks and planned:
+        last = max((end for end in blocks if end <= planned[-1]), default=0)
+        planned = tuple(sorted({min(e for e in blocks if e >= min(k, last)) for k in planned}))
+        planned = planned if last else ()
+    return Race(ordered, tuple(sizes), planned, settings, budget, pilots)
 
 
 def _affordable(contenders: Sequence[Contender], budget: Cost) -> float:
@@ -174,7 +189,9 @@ def _affordable(contenders: Sequence[Contender], budget: Cost) -> float:
     return math.floor(min(counts) * (1 + 1e-9)) if counts else math.inf
 
 
-def record(state: State, step: Spend, cost: Cost, scores: Sequence[float] = ()) -> State:
+def record(
+    state: State, step: Spend, cost: Cost, scores: Sequence[float] = (), price: Cost = FREE
+) -> State:
     """The state after a step; also for what an earlier run measured, at whatever it cost here.
 
     Raises:
@@ -191,7 +208,7 @@ def record(state: State, step: Spend, cost: Cost, scores: Sequence[float] = ()) 
             f"step {step}", step.start, "the first question not yet answered",
             "Record blocks in their order.",
         )  # fmt: skip
-    return replace(state, done=(*state.done, Done(step, cost, tuple(scores))))
+    return replace(state, done=(*state.done, Done(step, cost, tuple(scores), price)))
 
 
 def answered(state: State, path: str, share: float) -> int:

@@ -199,6 +199,8 @@ def _open_text(race: Race, simplest: str, more: int | None, pairs: Sequence[_Pai
     if not pairs:
         return f"{text}. No costlier path could be measured"
     widest = max(pairs, key=lambda pair: (pair.look, pair.gain.se))
+    if widest.gain.se == 0:
+        return text  # nothing tells how much scores may differ
     z = critical(race.shares, race.alpha)[widest.look]
     seen = race.settings.min_gain + (z + POWER_Z) * widest.gain.se
     return (

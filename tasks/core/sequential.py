@@ -21,6 +21,7 @@ SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
 LEAST_QUESTIONS, LEAST_DOCUMENTS = 25, 10  # at a look: fewer tell too little about the spread
 FURTHEST = 8.0  # standard deviations beyond which the normal density is taken as zero
 NODES, WEIGHTS = roots_legendre(96)
+MOST_BLOCKS = 32  # of answers, each kept by itself
 MOST_QUESTIONS = 1_000_000
 
 
@@ -67,6 +68,20 @@ def looks(sizes: Sequence[int], most: float = math.inf) -> tuple[int, ...]:
     if not fit:
         return (last,) if last == ends[-1] else ()
     return tuple(sorted({next(end for end in fit if end >= last * part) for part in SHARES}))
+
+
+def blocks(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Numbers of questions at which blocks of answers end: whole documents, whatever the budget.
+
+    The first has what a look needs, each next one 25 questions or a 32nd of all, the last the
+    rest. Answers are kept by block, so that a run with another budget finds them again.
+    """
+    ends = [int(end) for end in np.cumsum(np.asarray(sizes, dtype=np.int64))]
+    least, found = max(LEAST_QUESTIONS, math.ceil(ends[-1] / MOST_BLOCKS)), [0]
+    for at, end in enumerate(ends, start=1):
+        if end - found[-1] >= least and at >= LEAST_DOCUMENTS:
+            found.append(end)
+    return tuple(dict.fromkeys((*found[1:], ends[-1])))
 
 
 @lru_cache(maxsize=4096)
@@ -169,6 +184,21 @@ def questions_for(gain: float, min_gain: float = 0.02, wanted: float = 0.8, **gi
     while high - low > 1:
         middle = (low + high) // 2
         enough = power(middle, gain, min_gain, **given) >= wanted  # type: ignore[arg-type]
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def detectable(n: int, min_gain: float = 0.02, wanted: float = 0.8, **given: float) -> float | None:
+    """The least true gain that `n` questions show with a chance of `wanted`, to 0.001.
+
+    None: there are fewer questions than a look needs. Other terms as in `power`.
+    """
+    if n < LEAST_QUESTIONS:
+        return None
+    low, high = min_gain, 1.0
+    while high - low > 0.001:
+        middle = (low + high) / 2
+        enough = power(n, middle, min_gain, **given) >= wanted  # type: ignore[arg-type]
         low, high = (low, middle) if enough else (middle, high)
     return high
 

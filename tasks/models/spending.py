@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tasks.artifacts import Value
 from tasks.core.errors import InputError
-from tasks.run import HostedSpec, Limits, Price, RunFile
+from tasks.run import Budget, HostedSpec, Limits, Price, RunFile
 
 
 class BudgetError(InputError):
@@ -51,6 +51,7 @@ class Account:
     """The running account of one run, shared by the threads that send its requests."""
 
     limits: Limits = field(default_factory=Limits)
+    budget: Budget = field(default_factory=Budget)
     spec: HostedSpec = field(default_factory=HostedSpec)
     prices: dict[str, Price] = field(default_factory=dict)
     currency: str = ""
@@ -104,11 +105,11 @@ class Account:
         if limit is not None and total.tokens > limit:
             found = f"{self.spent.tokens} taken, up to {total.tokens} with the next request"
             return BudgetError("limits.hosted_tokens", found, f"at most {limit}", left)
-        most = self.limits.money
+        most = self.budget.money
         if most is not None and total.money > most:
             spent, could = f"{self.spent.money:.4g}", f"{total.money:.4g}"
             found = f"{spent} {self.currency} spent, up to {could} with the next request"
-            return BudgetError("limits.money", found, f"at most {most:g} {self.currency}", left)
+            return BudgetError("budget.money", found, f"at most {most:g} {self.currency}", left)
         return None
 
     def total(self) -> Spent:
@@ -131,7 +132,7 @@ def current() -> Account:
 @contextmanager
 def spending(run: RunFile) -> Iterator[Account]:
     """Count what hosted models cost inside the block, within the run file's limits."""
-    opened = Account(run.limits, run.hosted, dict(run.prices), run.currency)
+    opened = Account(run.limits, run.budget, run.hosted, dict(run.prices), run.currency)
     token = account.set(opened)
     try:
         yield opened

@@ -17,7 +17,7 @@ from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.machine import PROCESS
 from tasks.results.outcome import Champion
-from tasks.results.record import RunRecord
+from tasks.results.record import RunRecord, answers_of
 from tasks.run import RunFile
 from tasks.services import services
 from tasks.store import get_rows
@@ -72,9 +72,12 @@ def register_best(
     )
 
     def rescore(system: System) -> list[float]:
-        from tasks.evaluate import answer_split
+        from tasks.data.collect import read_questions
+        from tasks.evaluate import answer_questions
 
-        answers = answer_split(system, examples, "dev", run.answering.batch_size)
+        dev = {question.id: question for question in read_questions(examples, "dev")}
+        asked = [dev[row.question_id] for row in answers_of(card)]
+        answers = answer_questions(system, asked, "dev", run.answering.batch_size)
         return [row.scores[card.primary] for row in get_rows(answers.blob, Answer)]
 
     return register(candidate, rescore)

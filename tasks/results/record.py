@@ -1,5 +1,7 @@
 """What a finished run leaves behind, as one value that report, plot and MLflow are made from."""
 
+from pydantic import Field
+
 from tasks.artifacts import (
     Answer,
     Blob,
@@ -11,6 +13,7 @@ from tasks.artifacts import (
     Training,
     Value,
 )
+from tasks.core.race import State
 from tasks.models.spending import Spent
 from tasks.results.outcome import Outcome, Plan
 from tasks.retrieval.refresh import IndexBuild
@@ -39,7 +42,7 @@ class RunRecord(Value):
 
     `scorecards` are dev for every measured path and test for the winners; `output` is the
     folder with `verdict.json`, `scorecards.json`, `report.md` and the plot; `spent` is what hosted
-    models cost in this run, None where none was asked.
+    models cost in this run, None where none was asked; `races` are those for a budget, by model.
     """
 
     run: RunFile
@@ -55,6 +58,7 @@ class RunRecord(Value):
     stages: tuple[Stage, ...]
     index: IndexBuild | None = None
     spent: Spent | None = None
+    races: dict[str, State] = Field(default_factory=dict)
 
     def cards(self, split: str, model: str | None = None) -> tuple[Scorecard, ...]:
         """Scorecards of one split, of one model or of all."""

@@ -5,16 +5,20 @@ from collections.abc import Iterable, Sequence
 from math import isinf
 from pathlib import Path
 
+from pydantic_core import to_json
+
 from tasks.artifacts import SCHEMA_VERSION, Answer, Scorecard
 from tasks.core.decide import Verdict
 from tasks.core.stats import Interval
 from tasks.models.spending import Spent
 from tasks.results.markdown import table as _table
 from tasks.results.plot import plot_quality_cost
+from tasks.results.race_report import render_race
 from tasks.results.record import RunRecord, answers_of, seconds_per_question
 from tasks.retrieval.build_report import render_settings, summary
 
 PLOT = "quality-cost.png"
+RACES = "race.json"
 MOST_DIFFERENT = 5
 CELL = 160  # characters of an answer that a table shows
 METRIC_NAMES = {
@@ -24,7 +28,7 @@ METRIC_NAMES = {
 
 
 def write_outputs(record: RunRecord) -> Path:
-    """Write `verdict.json`, `scorecards.json`, `report.md` and the plot to the output folder."""
+    """Write verdict, scorecards, report and plot, with the run file and the plan beside them."""
     folder = Path(record.output)
     folder.mkdir(parents=True, exist_ok=True)
     cards = {
@@ -33,8 +37,13 @@ def write_outputs(record: RunRecord) -> Path:
     }
     if record.cards("dev"):
         plot_quality_cost(record.cards("dev"), folder / PLOT)
+    if record.races:
+        races = to_json(record.races, indent=2, inf_nan_mode="strings")
+        (folder / RACES).write_bytes(races + b"\n")
     texts = {
         "verdict.json": record.outcome.model_dump_json(indent=2) + "\n",
+        "run.json": record.run.model_dump_json(indent=2) + "\n",
+        "plan.json": record.plan.model_dump_json(indent=2) + "\n",
         "scorecards.json": json.dumps(cards, indent=2, ensure_ascii=False) + "\n",
         "report.md": render_report(record),
     }
@@ -65,6 +74,8 @@ def verdict_sentence(record: RunRecord, verdict: Verdict) -> str:
     score = f"{_metric(card.primary)} {_interval(card.metrics[card.primary])}, {card.n} questions"
     if not verdict.undecided:
         return f"**Measured: `{verdict.path}`** for {verdict.model} ({score})."
+    if verdict.race is not None:
+        return f"**Measured, undecided: `{verdict.path}`** for {verdict.model} ({score})."
     more = verdict.questions_to_settle
     settle = f"about {more}" if more else "no feasible number of"
     return (
@@ -95,6 +106,8 @@ def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
     cards = record.cards("dev", verdict.model)
     parts = [f"## {verdict.model}", verdict_sentence(record, verdict)]
     parts.append(_bullets(verdict.reasons))
+    if verdict.race is not None:
+        parts += render_race(verdict.race)
     if verdict.test is not None:
         test = verdict.test
         parts.append(
@@ -119,10 +132,11 @@ def _quality(cards: Sequence[Scorecard]) -> str:
         for name in names
     ]
     heads = ("metric", *(f"`{card.path}`" for card in cards))
-    note = (
-        f"{cards[0].n} dev questions, the same for every path; in brackets 95% intervals. "
-        "A dash: not measured for this path."
-    )
+    asked = f"{cards[0].n} dev questions, the same for every path"
+    if len({card.n for card in cards}) > 1:
+        counts = ", ".join(f"{card.n} by `{card.path}`" for card in cards)
+        asked = f"Dev questions answered, in the same order by every path: {counts}"
+    note = f"{asked}; in brackets 95% intervals. A dash: not measured for this path."
     if any(not card.system.model.open_weights for card in cards):
         note += (
             " General knowledge is left out: it is checked by the likelihood of whole texts, "
@@ -179,9 +193,10 @@ def _reasoning(verdict: Verdict) -> list[str]:
             for m in verdict.margins
         ]  # fmt: skip
         heads = ("path", "over", "gain", "lower bound", "upper bound", "ahead by enough")
+        over = "all claims" if verdict.race is None else "all claims and looks"
         note = (
             "Paired gains, one-sided bounds clustered by source document; enough is a lower bound "
-            f"above {verdict.min_gain:g}, with {verdict.confidence:.0%} confidence over all claims."
+            f"above {verdict.min_gain:g}, with {verdict.confidence:.0%} confidence over {over}."
         )
         parts += ["### Margins", _table(heads, rows), note]
     if verdict.vetoes:

@@ -26,6 +26,7 @@ from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice
 from tasks.core.stats import Interval
 from tasks.results.outcome import Champion, Outcome
+from tasks.run import Budget
 
 ADAPT = [sys.executable, "-m", "flows.cli"]
 
@@ -154,20 +155,30 @@ def test_options_reach_the_flow(adapt, flow, runfile, tmp_path) -> None:
     options = f"--output {tmp_path / 'o'} --model hf:a/b --path prompt --path rag --min-gain 0.05"
     assert adapt("run", str(runfile), *options.split())[0] == 0
     assert seen == [
-        (str(runfile), str(tmp_path / "o"), ["hf:a/b"], ["prompt", "rag"], 0.05),
+        (str(runfile), str(tmp_path / "o"), ["hf:a/b"], ["prompt", "rag"], 0.05, None, None),
     ]
     assert adapt("run", str(runfile), "--output", str(tmp_path / "p"))[0] == 0
-    assert seen[1] == (str(runfile), str(tmp_path / "p"), None, None, None)
+    assert seen[1] == (str(runfile), str(tmp_path / "p"), *[None] * 5)
+    budget = f"--output {tmp_path / 'o'} --budget-seconds 60 --budget-kwh 0.1 --budget-money 2"
+    assert adapt("run", str(runfile), *budget.split())[0] == 2  # openai:gpt-4 has no price
+    assert adapt("run", str(runfile), *budget.split(), "--model", "hf:a/b")[0] == 0
+    assert seen[2][-1] == Budget(seconds=60, energy_kwh=0.1, money=2)
 
 
-@pytest.mark.parametrize("options", [["--path", "rags"], ["--min-gain", "2"]])
+FAULTY = [
+    ("decision", "--path", "rags"), ("decision", "--min-gain", "2"),
+    ("budget.seconds", "--budget-seconds", "-5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", FAULTY)
 def test_faulty_option_is_named_before_anything_starts(adapt, flow, runfile, options) -> None:
     flow(lambda *given: pytest.fail("started"))
-    code, out, err = adapt("run", str(runfile), *options)
+    code, out, err = adapt("run", str(runfile), *options[1:])
     assert code == 2
     assert out == ""
-    assert "decision" in err
-    assert options[1] in err
+    assert options[0] in err
+    assert options[2] in err
 
 
 def test_bad_input_anywhere_is_explained_on_stderr_with_exit_code_2(adapt, flow, runfile) -> None:

@@ -58,7 +58,7 @@ def test_a_hosted_model_is_announced_with_its_requests_price_and_limit(home: Pat
             "name": "grove",
             "data": {"documents": "d", "questions": "q.jsonl"},
             "models": [{"ref": "openai:m"}],
-            "limits": {"money": 2.5},
+            "budget": {"money": 2.5},
             "prices": {"m": {"input_per_million": 30, "output_per_million": 60}},
         }
     )

@@ -62,7 +62,8 @@ def test_values_other_than_the_defaults_survive_writing_and_reading(tmp_path: Pa
                 {"ref": "openai:gpt-4", "size_class": "large"},
             ],
             "training": {"learning_rate": 1e-5},
-            "limits": {"memory_gib": 1.5, "money": 2.5},
+            "limits": {"memory_gib": 1.5},
+            "budget": {"seconds": 600, "money": 2.5},
             "prices": {"gpt-4": {"input_per_million": 30, "output_per_million": 60}},
             "decision": {"paths": ["rag"]},
         }

@@ -201,3 +201,6 @@ def test_a_path_learns_from_the_training_split_and_replays_general_text(
     made = train_path(tiny_model, path, examples, retrieval, general, prompt, SPEC, 7)
     assert (made.examples, made.replayed) == (18, 4)
     assert made.adapter.with_passages == (retrieval is not None)
+    part = train_path(tiny_model, path, examples, retrieval, general, prompt, SPEC, 7, 1 / 3)
+    assert (part.examples, part.replayed) == (6, round(6 * SPEC.replay))
+    assert len(part.curve) > 0

@@ -24,7 +24,7 @@ from tasks.core.race import (
     plan_race,
     record,
 )
-from tasks.core.sequential import SHARES
+from tasks.core.sequential import SHARES, blocks
 from tests.benchmarks.race import KINDS, NULLS, Rules, Truth, draw, drive, race_of, run_cell
 
 REPEATS = 200
@@ -150,6 +150,21 @@ def test_money_or_energy_alone_is_a_budget_too() -> None:
     race = plan_race(priced, [1] * 400, Settings(), Cost(math.inf, 2.0, math.inf))
     assert race.looks == (25, 50, 100)
     assert plan_race(priced, [1] * 400, Settings(), Cost(math.inf, math.inf, 0.1)).looks[-1] == 50
+
+
+def test_looks_stand_where_blocks_of_answers_end() -> None:
+    sizes = [3] * 133
+    for budget in (UNLIMITED, Cost(500, math.inf, math.inf), Cost(90, math.inf, math.inf)):
+        race = plan_race(contenders()[:2], sizes, Settings(), budget, (), blocks(sizes))
+        assert race.looks
+        assert set(race.looks) <= set(blocks(sizes))
+    least = Cost(60, math.inf, math.inf)
+    assert plan_race(contenders()[:2], sizes, Settings(), least, (), (36, 399)).looks == ()
+
+
+def test_a_budget_too_small_for_trainings_and_looks_races_without_trainings() -> None:
+    race = plan_race(contenders(), [1] * 400, Settings(), Cost(130, math.inf, math.inf), ())
+    assert race.looks == (25, 33, 65)
 
 
 def test_what_could_not_be_paid_is_said_and_the_verdict_is_the_simplest_path() -> None:

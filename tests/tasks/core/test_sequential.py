@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from tasks.core.errors import InputError
 from tasks.core.sequential import (
     SHARES,
+    blocks,
     chance_to_win,
     critical,
+    detectable,
     levels,
     looks,
     power,
@@ -66,6 +68,22 @@ def test_power_at_the_minimal_gain_is_the_error_of_a_claim() -> None:
 def test_power_grows_with_questions_and_shrinks_with_documents_shared() -> None:
     assert power(200, 0.1) < power(400, 0.1) < power(800, 0.1)
     assert power(400, 0.1, per_document=8, correlation=0.3) < power(400, 0.1)
+
+
+def test_the_least_gain_that_questions_show_is_the_one_that_takes_them() -> None:
+    n = questions_for(0.1)
+    assert detectable(n) == pytest.approx(0.1, abs=0.002)
+    assert detectable(4 * n) < detectable(n)
+    assert detectable(24) is None
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=200))
+def test_blocks_end_where_documents_do_and_hold_all_questions(sizes: list[int]) -> None:
+    ends, found = set(np.cumsum(sizes).tolist()), blocks(sizes)
+    assert set(found) <= ends
+    assert found[-1] == sum(sizes)
+    assert len(found) <= 33
+    assert all(stop - start >= 25 for start, stop in pairwise((0, *found[:-1])))
 
 
 def test_no_number_of_questions_shows_a_gain_at_the_margin() -> None:

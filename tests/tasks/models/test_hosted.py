@@ -236,11 +236,11 @@ def test_a_budget_of_tokens_stops_before_the_limit(peer: Peer) -> None:
 def test_a_budget_of_money_counts_the_worst_case_of_the_next_request(peer: Peer) -> None:
     prices = {"m": {"input_per_million": 1e6, "output_per_million": 2e6, "currency": "EUR"}}
     worst = most_tokens({"messages": [{"content": "a"}]}) + 2 * 8
-    _, account = ask("a", prices=prices, limits={"money": worst})
+    _, account = ask("a", prices=prices, budget={"money": worst})
     assert account.spent.money == 10 + 2 * 2
     with pytest.raises(BudgetError, match=r"0 EUR spent, up to \d+ with the next") as caught:
-        ask("b", prices=prices, limits={"money": worst - 0.5})
-    assert caught.value.where == "limits.money"
+        ask("b", prices=prices, budget={"money": worst - 0.5})
+    assert caught.value.where == "budget.money"
     assert len(peer.bodies) == 1
 
 

@@ -161,7 +161,7 @@ def test_run_in_which_nothing_was_measured_has_a_report_without_a_plot(record: R
 def test_outputs_are_the_files_that_others_script_against(record: RunRecord) -> None:
     folder = write_outputs(record)
     assert {path.name for path in folder.iterdir()} == {
-        "verdict.json", "scorecards.json", "report.md", "quality-cost.png",
+        "verdict.json", "scorecards.json", "report.md", "quality-cost.png", "run.json", "plan.json",
     }  # fmt: skip
     assert Outcome.model_validate_json((folder / "verdict.json").read_text()) == record.outcome
     stored = json.loads((folder / "scorecards.json").read_text())

@@ -1,0 +1,191 @@
+"""How one model is measured: its systems built, each asked, the winner alone tested.
+
+`measure` asks every path everything; `flows.race` does as much as a budget pays for, with the
+same stages.
+"""
+
+from typing import NamedTuple
+
+from flows.steps import Stages, step
+from tasks import evaluate, forgetting, tuning
+from tasks.artifacts import (
+    Adapter,
+    ExampleSet,
+    General,
+    GeneralScore,
+    PathName,
+    Retrieval,
+    Scorecard,
+    Split,
+    System,
+    Training,
+)
+from tasks.core.decide import Decision, Verdict
+from tasks.core.race import Cost, State
+from tasks.core.race_record import Raced
+from tasks.core.race_state import FREE, WHOLE
+from tasks.core.veto import Veto
+from tasks.decision import decide_on, verdict_on
+from tasks.machine import PROCESS
+from tasks.prompts import is_tuned, reads_passages, training_prompt
+from tasks.results.ledger import read_test
+from tasks.results.outcome import Planned
+from tasks.results.record import GeneralOf
+from tasks.run import RunFile
+
+train = step(tuning.train_path, "fine-tune", tensors=True)
+choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
+answer = step(evaluate.answer_split, "answer", tensors=True)
+check_general = step(forgetting.general_score, "general knowledge", tensors=True)
+decide = step(decide_on, "decide", cached=False)
+
+
+class Inputs(NamedTuple):
+    """What every model is measured with."""
+
+    run: RunFile
+    examples: ExampleSet
+    general: General | None
+    retrieval: Retrieval
+
+
+class Measured(NamedTuple):
+    """What the measurement of one model left behind; `race` and `spent` where it had a budget."""
+
+    verdict: Verdict
+    scorecards: tuple[Scorecard, ...]
+    trainings: tuple[Training, ...]
+    general: tuple[GeneralOf, ...]
+    race: State | None = None
+    spent: Cost = FREE
+
+
+class Built(NamedTuple):
+    """A system that can be asked, and the training that made its adapter."""
+
+    system: System
+    training: Training | None
+
+
+def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
+    """Every path of one model answers the dev questions; the winner alone the test questions."""
+    built: dict[PathName, Built] = {}
+    general: dict[PathName, GeneralScore] = {}
+    cards: dict[PathName, Scorecard] = {}
+    for path in planned.paths:
+        training = tune(stages, inputs, planned, path) if is_tuned(path) else None
+        built[path] = build(stages, inputs, planned, path, training)
+        if inputs.general is not None and planned.model.open_weights:
+            general[path] = know(stages, inputs, built[path].system)
+        cards[path] = score(stages, inputs, built[path], "dev", general)
+    decision, vetoes = stages(
+        f"decide: {planned.model.name}", decide, run=inputs.run, planned=planned,
+        cards=tuple(cards.values()),
+    )  # fmt: skip
+    winner = next((built[path] for path in built if path == decision.path), None)
+    verdict, test = conclude(stages, inputs, planned, decision, vetoes, winner, general)
+    return Measured(
+        verdict=verdict,
+        scorecards=(*cards.values(), *test),
+        trainings=tuple(one.training for one in built.values() if one.training),
+        general=known(planned, general),
+    )
+
+
+def build(
+    stages: Stages,
+    inputs: Inputs,
+    planned: Planned,
+    path: PathName,
+    training: Training | None,
+    share: float = WHOLE,
+) -> Built:
+    """A path's system: its parts, and the prompt that is best with them."""
+    run = inputs.run
+    retrieval = inputs.retrieval if reads_passages(path) else None
+    adapter: Adapter | None = training.adapter if training else None
+    prompt = stages(
+        f"choose prompt: {path}{part(share)}", choose_prompt, model=planned.model, path=path,
+        adapter=adapter, retrieval=retrieval, examples=inputs.examples, spec=run.answering,
+        validation=run.training.validation, primary=run.decision.primary, seed=run.seed,
+    )  # fmt: skip
+    system = System(model=planned.model, prompt=prompt, adapter=adapter, retrieval=retrieval)
+    return Built(system, training)
+
+
+def tune(
+    stages: Stages, inputs: Inputs, planned: Planned, path: PathName, share: float = WHOLE
+) -> Training:
+    """Fine-tune one adapter, on prompts with or without passages, on a share of the examples."""
+    run = inputs.run
+    return stages(
+        f"fine-tune: {path}{part(share)}", train, model=planned.model, path=path,
+        examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
+        general=inputs.general, prompt=training_prompt(path, run.answering), spec=run.training,
+        seed=run.seed, share=share,
+    )  # fmt: skip
+
+
+def part(share: float) -> str:
+    """What a stage's name says of the share of the examples; nothing of all or none."""
+    return f" on {share:.1%} of the examples" if 0 < share < WHOLE else ""
+
+
+def know(stages: Stages, inputs: Inputs, system: System) -> GeneralScore:
+    """What a model knows in general, with its adapter if it has one."""
+    return stages(
+        f"general knowledge: {'base' if system.adapter is None else system.path}", check_general,
+        model=system.model, adapter=system.adapter, general=inputs.general,
+        batch_size=inputs.run.answering.batch_size,
+    )  # fmt: skip
+
+
+def known(planned: Planned, general: dict[PathName, GeneralScore]) -> tuple[GeneralOf, ...]:
+    """The same, by path, as a finished run keeps it."""
+    return tuple(
+        GeneralOf(model=planned.model.ref, path=path, score=score)
+        for path, score in general.items()
+    )
+
+
+def score(
+    stages: Stages,
+    inputs: Inputs,
+    built: Built,
+    split: Split,
+    general: dict[PathName, GeneralScore],
+) -> Scorecard:
+    """A system answers a split; what it scored, kept and cost."""
+    run, system = inputs.run, built.system
+    answers = stages(
+        f"answer {split}: {system.path}", answer, system=system, examples=inputs.examples,
+        split=split, batch_size=run.answering.batch_size,
+    )  # fmt: skip
+    return evaluate.scorecard(
+        system, answers, run.decision.primary, general.get(system.path), base_of(general),
+        built.training, PROCESS, run.price(system.model.ref),
+    )  # fmt: skip
+
+
+def base_of(general: dict[PathName, GeneralScore]) -> GeneralScore | None:
+    """What the model knew before it was tuned."""
+    return general.get("prompt") or general.get("rag")
+
+
+def conclude(
+    stages: Stages,
+    inputs: Inputs,
+    planned: Planned,
+    decision: Decision,
+    vetoes: tuple[Veto, ...],
+    winner: Built | None,
+    general: dict[PathName, GeneralScore],
+    race: Raced | None = None,
+) -> tuple[Verdict, tuple[Scorecard, ...]]:
+    """The verdict, and the winner's scorecard on the test questions if there is a winner."""
+    if winner is None:
+        return verdict_on(inputs.run, planned, decision, vetoes, None, 0, race), ()
+    test = score(stages, inputs, winner, "test", general)
+    times_read = read_test(test.questions_digest, winner.system.digest)
+    verdict = verdict_on(inputs.run, planned, decision, vetoes, test, times_read, race)
+    return verdict, (test,)

@@ -1,0 +1,204 @@
+"""One model's paths race for a budget: `tasks.racing` says what comes next, stages do it.
+
+Every step is a cached stage, its answers kept by block of questions: what a run has paid for, a
+later one with a greater budget has for nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import TypeVar
+
+from flows.measure import Built, Inputs, Measured, base_of, build, conclude, know, known, part, tune
+from flows.steps import Stages, step
+from tasks import evaluate, pace
+from tasks.artifacts import Answer, Answers, GeneralScore, PathName, Scorecard, Training
+from tasks.artifacts import Cost as Took
+from tasks.core.race import Cost, Measure, State
+from tasks.core.race_record import raced
+from tasks.core.race_replay import answered, without
+from tasks.core.race_state import FREE, UNTRAINED, Spend
+from tasks.core.sequential import blocks
+from tasks.decision import decide_raced, vetoes_of
+from tasks.machine import PROCESS, machine_id
+from tasks.models.spending import current
+from tasks.plan import advise
+from tasks.prompts import is_tuned
+from tasks.racing import Speed, Taken, drive, less, open_race, sizes_of, speed
+from tasks.results.outcome import Planned
+from tasks.store import get_rows
+
+answer_block = step(evaluate.answer_block, "answer block", tensors=True)
+T = TypeVar("T")
+
+
+def race(stages: Stages, inputs: Inputs, planned: Planned, budget: Cost) -> Measured:
+    """Measure what the budget pays for; a path that breaks a limit leaves, and the race goes on."""
+    lane = Lane(stages, inputs, planned)
+    state = start = lane.start(budget, speed())
+    while True:
+        state, stop = drive(state, lane.take)
+        whole = replace(start, done=state.done)
+        cards = lane.scorecards(whole, stop.choice.path)
+        seen = tuple(veto for card in cards for veto in vetoes_of(inputs.run, card))
+        vetoes = planned.vetoes + seen
+        left = without(state, {veto.path for veto in vetoes})
+        if left == state or not left.race.contenders:
+            break
+        state = left
+    record = raced(whole, stop, budget, lane.spent, {veto.path: veto.text for veto in seen})
+    decision = decide_raced(whole, stop, cards, vetoes)
+    winner = lane.standing(whole).get(decision.path or "")
+    verdict, test = conclude(
+        stages, inputs, planned, decision, vetoes, winner, lane.general, record
+    )
+    if winner is None and decision.path is not None:
+        why = f"the budget paid for no answer of {decision.path}. {stop.certainty}"
+        advice = advise(inputs.run, planned.model_copy(update={"reason": why}), seen)
+        verdict = replace(advice, race=record)
+    return Measured(
+        verdict=verdict,
+        scorecards=(*cards, *test),
+        trainings=lane.trainings(),
+        general=known(planned, lane.general),
+        race=whole,
+        spent=lane.spent,
+    )
+
+
+class Lane:
+    """Takes the steps of one model's race, and keeps what they made.
+
+    Systems and answers stand under their path and the share of the examples that trained them.
+    """
+
+    def __init__(self, stages: Stages, inputs: Inputs, planned: Planned) -> None:
+        self.stages, self.inputs, self.planned = stages, inputs, planned
+        self.questions = evaluate.race_questions(inputs.examples, inputs.run.seed)
+        self.ends = (0, *blocks(sizes_of(self.questions)))
+        self.built: dict[tuple[str, float], Built] = {}
+        self.answers: dict[tuple[str, float], list[Answers]] = {}
+        self.general: dict[PathName, GeneralScore] = {}
+        self.spent = FREE
+
+    def start(self, budget: Cost, here: Speed) -> State:
+        """The race at its start: untrained paths have their prompts, and checks are set aside."""
+        for path in self.planned.paths:
+            if not is_tuned(path):
+                self._build(path, UNTRAINED, None)
+        left = less(budget, self.spent)
+        if self.inputs.general is not None and any(map(is_tuned, self.planned.paths)):
+            checks = 2 * pace.general_seconds(self.planned.model.params, here.rate)
+            left = less(left, Cost(seconds=checks))
+        return open_race(
+            self.inputs.run, self.planned, self.inputs.examples, self.questions, left, here
+        )
+
+    def take(self, step: Spend) -> Taken:
+        """Train an adapter and choose its prompt, or let a path answer some blocks."""
+        if isinstance(step, Measure):
+            return self._measure(step)
+        path = next(one for one in self.planned.paths if one == step.training)
+        training, cost = self._pay(
+            lambda: tune(self.stages, self.inputs, self.planned, path, step.share),
+            lambda made: made.cost,
+        )
+        choosing = self._build(path, step.share, training)
+        return Taken(cost.plus(choosing), _price(training.cost, choosing))
+
+    def scorecards(self, state: State, chosen: str) -> tuple[Scorecard, ...]:
+        """A scorecard for each path that answered; of a tuned winner what it still knows, too."""
+        standing = self.standing(state)
+        if chosen in standing and standing[chosen].training is not None:
+            self._check_general(standing[chosen])
+        return tuple(self._scorecard(path, *at) for path, at in answered(state).items())
+
+    def standing(self, state: State) -> dict[str, Built]:
+        """The system with which each path stands in the race, where it has answered anything."""
+        return {path: self.built[path, share] for path, (share, _) in answered(state).items()}
+
+    def _scorecard(self, path: str, share: float, count: int) -> Scorecard:
+        run, built = self.inputs.run, self.built[path, share]
+        parts = self.answers[path, share][: self.ends.index(count)]
+        card = evaluate.scorecard(
+            built.system, evaluate.joined(parts), run.decision.primary,
+            self.general.get(built.system.path), base_of(self.general), built.training, PROCESS,
+            run.price(self.planned.model.ref),
+        )  # fmt: skip
+        cost = card.cost | ({"train_share": share} if built.training else {})
+        return card.model_copy(update={"cost": cost})
+
+    def trainings(self) -> tuple[Training, ...]:
+        """Every training, pilots too."""
+        return tuple(one.training for one in self.built.values() if one.training)
+
+    def _build(self, path: PathName, share: float, training: Training | None) -> Cost:
+        made, cost = self._pay(
+            lambda: build(self.stages, self.inputs, self.planned, path, training, share)
+        )
+        self.built[path, share] = made
+        return cost
+
+    def _measure(self, step: Measure) -> Taken:
+        key, cost, price = (step.path, step.share), FREE, FREE
+        scores: list[float] = []
+        for start, stop in pairwise(self.ends):
+            if not step.start <= start < stop <= step.stop:
+                continue
+            answers, paid = self._pay(
+                lambda start=start, stop=stop: self._answer(key, start, stop),  # type: ignore[misc]
+                lambda made: made.cost,
+            )
+            self.answers.setdefault(key, []).append(answers)
+            rows = get_rows(answers.blob, Answer)
+            scores += [row.scores[self.inputs.run.decision.primary] for row in rows]
+            cost, price = cost.plus(paid), price.plus(_price(answers.cost, self._money(rows)))
+        return Taken(cost, price, tuple(scores))
+
+    def _answer(self, key: tuple[str, float], start: int, stop: int) -> Answers:
+        run = self.inputs.run
+        return self.stages(
+            f"answer dev: {key[0]}{part(key[1])}: {start + 1} to {stop}", answer_block,
+            system=self.built[key].system, examples=self.inputs.examples, start=start, stop=stop,
+            seed=run.seed, batch_size=run.answering.batch_size,
+        )  # fmt: skip
+
+    def _money(self, rows: Sequence[Answer]) -> Cost:
+        price = self.inputs.run.price(self.planned.model.ref)
+        read, written = sum(row.tokens_in for row in rows), sum(row.tokens_out for row in rows)
+        return Cost(money=price.of(read, written)) if price else FREE
+
+    def _check_general(self, tuned: Built) -> None:
+        base = next((one for one in self.built.values() if one.training is None), None)
+        if self.inputs.general is None or base is None:
+            return
+        for one in (base, tuned):
+            self.general[one.system.path], _ = self._pay(
+                lambda system=one.system: know(self.stages, self.inputs, system)  # type: ignore[misc]
+            )
+
+    def _pay(
+        self, work: Callable[[], T], took: Callable[[T], Took] | None = None
+    ) -> tuple[T, Cost]:
+        """A stage's value, and what it cost here: nothing where it was kept.
+
+        Seconds are those that passed, with whatever had to be loaded; `took` tells the energy.
+        """
+        money, cost = current().spent.money, FREE
+        try:
+            value = work()
+            stage = self.stages.done[-1]
+            energy = took(value).energy_kwh if took else None
+            if not stage.reused:
+                cost = Cost(stage.seconds, 0.0, energy or 0.0)
+        finally:  # requests that a limit ended were paid for, too
+            cost = cost._replace(money=current().spent.money - money)
+            self.spent = self.spent.plus(cost)
+        return value, cost
+
+
+def _price(took: Took, beside: Cost = FREE) -> Cost:
+    """What such work costs on this machine by its own clock; nothing known of another's."""
+    if took.machine != machine_id():
+        return FREE
+    return Cost(took.seconds, 0.0, took.energy_kwh or 0.0).plus(beside)

@@ -1,0 +1,148 @@
+"""The decision on what a finished run measured: under other settings, nothing measured again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tasks.artifacts import Scorecard
+from tasks.core.claims import Measured
+from tasks.core.decide import Decision, Verdict, decide
+from tasks.core.errors import InputError
+from tasks.core.evidence import Evidence
+from tasks.core.race import State, Stop
+from tasks.core.race_record import Raced, raced
+from tasks.core.race_replay import settle, without
+from tasks.core.race_state import FREE
+from tasks.core.rule import RuleAdvice
+from tasks.core.veto import Veto, fact_vetoes
+from tasks.decision import decide_raced, verdict_on, vetoes_of
+from tasks.plan import rule_and_evidence, settings
+from tasks.results.finished import Finished, answers_in
+from tasks.results.outcome import Outcome, Planned
+from tasks.run import DecisionSpec, RunFile
+
+MEMORY = "memory_gib"
+
+
+def changes_of(**given: float | str | None) -> dict[str, dict[str, float | str]]:
+    """Settings that were given, under the tables of the run file that hold them."""
+    changes: dict[str, dict[str, float | str]] = {"decision": {}, "limits": {}}
+    for key, value in given.items():
+        if value is not None:
+            changes["decision" if key in DecisionSpec.model_fields else "limits"][key] = value
+    return changes
+
+
+def decide_again(finished: Finished) -> Outcome:
+    """All verdicts of a finished run under its settings; what was not measured stays as it was."""
+    verdicts: list[Verdict] = []
+    for planned in finished.models:
+        if not finished.dev(planned.model.ref):
+            verdicts += kept(finished, planned)
+            continue
+        weighed = rule_and_evidence(finished.run, planned.model)
+        vetoes = all_vetoes(finished, planned)
+        decision, race = compare(finished, planned, vetoes)
+        verdicts.append(verdict_again(finished, planned, weighed, vetoes, decision, race))
+    return Outcome(champion=None, verdicts=tuple(verdicts))
+
+
+def kept(finished: Finished, planned: Planned) -> tuple[Verdict, ...]:
+    """The verdict on a model of which nothing was measured, if there was one."""
+    before = finished.verdicts.get(planned.model.ref)
+    return (before,) if before else ()
+
+
+def all_vetoes(finished: Finished, planned: Planned) -> tuple[Veto, ...]:
+    """What rules paths out: facts and estimates as planned, measurements by the limits now."""
+    limit = finished.run.limits.memory_gib
+    known = planned.vetoes
+    if limit is not None and planned.answer_gib is not None:
+        known = tuple(veto for veto in known if veto.limit != MEMORY) + fact_vetoes(
+            open_weights=True, documents=1, examples=1, min_examples=0,
+            answer_gib=planned.answer_gib, train_gib=planned.train_gib, memory_gib=limit,
+        )  # fmt: skip
+    measured = [vetoes_of(finished.run, card) for card in finished.dev(planned.model.ref)]
+    return known + tuple(veto for found in measured for veto in found)
+
+
+def compare(
+    finished: Finished, planned: Planned, vetoes: Sequence[Veto]
+) -> tuple[Decision, Raced | None]:
+    """What the measurements support; a race is judged by its log, looks and all.
+
+    Raises:
+        InputError: scorecards over different questions, scores that are missing or no numbers.
+    """
+    cards = finished.dev(planned.model.ref)
+    state = finished.races.get(planned.model.ref)
+    if state is not None:
+        return _raced(finished, planned, state, cards, vetoes)
+    _same_questions(cards)
+    metric = finished.run.decision.primary
+    return decide([_measured(c, metric) for c in cards], vetoes, settings(finished.run)), None
+
+
+def _same_questions(cards: Sequence[Scorecard]) -> None:
+    first = cards[0]
+    for card in cards[1:]:
+        if card.questions_digest != first.questions_digest:
+            raise InputError(
+                f"scorecard of {card.path} ({card.model})",
+                f"questions {card.questions_digest}, {card.n} of them",
+                f"the questions of {first.path}: {first.questions_digest}, {first.n} of them",
+                "Only answers to the same questions can be compared: run again.",
+            )  # fmt: skip
+
+
+def _measured(card: Scorecard, metric: str) -> Measured:
+    rows = answers_in(card, metric)
+    return Measured(
+        path=card.path,
+        scores=tuple(row.scores[metric] for row in rows),
+        clusters=tuple(row.cluster for row in rows),
+    )
+
+
+def _raced(
+    finished: Finished,
+    planned: Planned,
+    state: State,
+    cards: Sequence[Scorecard],
+    vetoes: Sequence[Veto],
+) -> tuple[Decision, Raced | None]:
+    run = finished.run
+    if any(card.primary != run.decision.primary for card in cards):
+        raise InputError(
+            "decision.primary", run.decision.primary, f"{cards[0].primary}, which was raced for",
+            "A race is decided by what it measured: run again for another metric.",
+        )  # fmt: skip
+    state = replace(state, race=replace(state.race, settings=settings(run)))
+    left = without(state, {veto.path for veto in vetoes})
+    stop: Stop = settle(left if left.race.contenders else state)
+    decision = decide_raced(state, stop, cards, vetoes)
+    barred = {veto.path: veto.text for veto in vetoes}
+    record = raced(state, stop, state.race.budget, FREE, barred)
+    before = finished.verdicts.get(planned.model.ref)
+    if before is not None and before.race is not None:
+        record = replace(record, budget=before.race.budget, spent=before.race.spent)
+    return decision, record
+
+
+def verdict_again(
+    finished: Finished,
+    planned: Planned,
+    weighed: tuple[RuleAdvice, Evidence],
+    vetoes: tuple[Veto, ...],
+    decision: Decision,
+    race: Raced | None,
+) -> Verdict:
+    """The verdict; a test score stands in it only where the path chosen was tested then."""
+    run: RunFile = finished.run
+    test = finished.test(planned.model.ref, decision.path)
+    if test is not None and run.decision.primary not in test.metrics:
+        test = None
+    if test is not None:
+        test = test.model_copy(update={"primary": run.decision.primary})
+    before = finished.verdicts.get(planned.model.ref)
+    times = before.test.times_read if before and before.test else 1
+    return verdict_on(run, planned, decision, vetoes, test, times, race, weighed)

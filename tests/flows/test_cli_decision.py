@@ -1,0 +1,172 @@
+"""`adapt run --plan`, `adapt decide` and `adapt explain`, in this process."""
+
+import io
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from flows import cli, console_decision
+from tasks.artifacts import Answer, Index, ModelRef, Prompt, Retrieval, Scorecard, System
+from tasks.core.stats import mean_interval
+from tasks.store import put_rows
+from tests.cut import write_cut
+
+Adapt = Callable[..., tuple[int, str, str]]
+INDEX = Index(
+    name="grove", backend="lancedb", uri="nowhere", address="grove@1", sha="i", corpus="c",
+    encoder="e", encoder_sha="es", embedded_by="eb", dimension=3, chunk_tokens=96, chunks=4,
+    bytes=1,
+)  # fmt: skip
+
+
+@pytest.fixture
+def adapt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path) -> Adapt:
+    """Runs the command in this process; gives exit code, stdout and stderr."""
+    for name in cli.DEFAULTS:  # so that what `main` sets is undone afterwards
+        monkeypatch.setenv(name, "true")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["adapt", *arguments])
+        try:
+            cli.main()
+            code: Any = 0
+        except SystemExit as ended:
+            code = ended.code
+        captured = capsys.readouterr()
+        return code or 0, captured.out, captured.err
+
+    return call
+
+
+def card(retrieves: bool, scores: Sequence[float]) -> dict[str, Any]:
+    model = ModelRef(ref="path:/m", name="m", size_class="small", params=1e8)
+    system = System(
+        model=model, prompt=Prompt(name="brief", instruction="Answer."),
+        retrieval=Retrieval(index=INDEX, k=1) if retrieves else None,
+    )  # fmt: skip
+    rows = [
+        Answer(
+            question_id=f"q{at}", cluster=f"d{at}", kind="all", question=f"Question {at}?",
+            expected=("oak",), prompt="", passages=(), answer=f"answer {at} of {system.path}",
+            scores={"f1": score}, tokens_in=9, tokens_out=1,
+        )
+        for at, score in enumerate(scores)
+    ]  # fmt: skip
+    blob = put_rows(rows)
+    score = mean_interval(list(scores), [row.cluster for row in rows], bounds=(0, 1))
+    made = Scorecard(
+        model=model.ref, params=1e8, path=system.path, split="dev", questions_digest="dev-1",
+        primary="f1", n=len(rows), metrics={"f1": score}, by_kind={}, prompt="brief",
+        answers={"uri": blob.uri, "digest": blob.sha}, cost={"train_seconds": 0}, system=system,
+    )  # fmt: skip
+    return made.model_dump(mode="json")
+
+
+@pytest.fixture
+def folder(home: Path, tmp_path: Path) -> Path:
+    """What a run leaves behind that measured prompt and rag on 40 questions."""
+    cards = [card(False, [0.1, 0.2] * 20), card(True, [0.5, 0.9] * 20)]
+    (tmp_path / "scorecards.json").write_text(json.dumps({"scorecards": cards}))
+    return tmp_path
+
+
+def test_decide_says_what_other_settings_give_and_why(adapt: Adapt, folder: Path) -> None:
+    code, out, _ = adapt("decide", str(folder))
+    assert code == 0
+    assert "Verdict: rag, ahead of prompt by 0.550" in out
+    assert "flip when: prompt if min_gain is at least" in out
+    assert "Nothing was measured again or registered." in out
+    options = ["--min-gain", "0.6", "--json", "--output", str(folder / "again")]
+    code, out, _ = adapt("decide", str(folder), *options)
+    document = json.loads(out, parse_constant=pytest.fail)
+    assert (code, document["verdicts"][0]["path"]) == (0, "prompt")
+    assert json.loads((folder / "again" / "verdict.json").read_text()) == document
+
+
+def test_decide_names_what_is_at_fault(adapt: Adapt, folder: Path) -> None:
+    code, out, err = adapt("decide", str(folder), "--min-gain", "7")
+    assert (code, out) == (2, "")
+    assert "decision.min_gain" in err
+    assert adapt("decide", str(folder / "none"))[0] == 2
+    written = json.loads((folder / "scorecards.json").read_text())
+    written["scorecards"][1]["questions_digest"] = "dev-2"
+    (folder / "scorecards.json").write_text(json.dumps(written))
+    code, _, err = adapt("decide", str(folder))
+    assert code == 2
+    assert "dev-1" in err
+    assert "dev-2" in err
+
+
+def test_explain_shows_reasons_numbers_and_both_answers(adapt: Adapt, folder: Path) -> None:
+    adapt("decide", str(folder), "--output", str(folder))
+    code, out, _ = adapt("explain", str(folder))
+    assert code == 0
+    assert "path:/m: rag (measured)" in out
+    assert "rag is ahead of it by +0.550" in out
+    assert "Where rag and prompt differ:" in out
+    assert out.count("    expected: oak") == 10
+    assert out.index("rag: answer 1 of rag (0.90)") < out.index("prompt: answer 1 of prompt (0.20)")
+    assert "Flip when: prompt if min_gain is at least" in out
+    code, out, _ = adapt("explain", str(folder), "--question", "q5", "--json")
+    (shown,) = json.loads(out)["models"][0]["apart"]
+    assert (code, shown["question_id"]) == (0, "q5")
+    code, _, err = adapt("explain", str(folder), "--question", "q50")
+    assert code == 2
+    assert "--question" in err
+
+
+@pytest.fixture
+def runfile(tmp_path: Path) -> Path:
+    (tmp_path / "cut").mkdir()
+    return write_cut(tmp_path / "cut")
+
+
+def test_a_plan_tells_what_is_tried_skipped_and_shown_before_anything_is_loaded(
+    adapt: Adapt, runfile: Path
+) -> None:
+    code, out, _ = adapt("run", str(runfile), "--plan")
+    assert code == 0
+    assert "path finetune+rag  plan measure  GiB, estimated" in out
+    assert "plan skip" in out
+    assert "of 12.0 GiB there" in out
+    assert "OPENAI_API_KEY is not set" in out
+    assert "30 dev questions about" in out
+    assert "with a chance of 80%" in out
+    assert not Path("runs").exists() or "cut" not in {path.name for path in Path("runs").iterdir()}
+    code, out, _ = adapt("run", str(runfile), "--plan", "--budget-seconds", "1e6", "--json")
+    document = json.loads(out, parse_constant=pytest.fail)
+    small, mid, _ = document["models"]
+    assert [one["tried"] for one in small["paths"]] == [True] * 4
+    assert all(one["seconds"] > 0 and one["memory_gib"] > 0 for one in small["paths"])
+    assert mid["reason"]
+    assert small["looks"][-1] == 30
+    assert "training finetune fits" in small["race"]
+    assert document["power"]["questions"] == 30
+    assert document["power"]["least_gain"] > 0.2
+    assert document["power"]["questions_for"] > 400
+
+
+def test_a_budget_that_is_too_small_is_told_in_the_plan(adapt: Adapt, runfile: Path) -> None:
+    out = adapt("run", str(runfile), "--plan", "--budget-seconds", "1e-6")[1]
+    assert "too small for a look" in out
+
+
+def test_a_plan_is_a_table_on_a_terminal(
+    adapt: Adapt, runfile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=140, color_system=None)
+    monkeypatch.setattr(console_decision, "out", lambda: screen)
+    assert adapt("run", str(runfile), "--plan")[0] == 0
+    assert "┃ path" in screen.file.getvalue()
+
+
+def test_a_plan_loads_no_model(adapt: Adapt, runfile: Path, monkeypatch) -> None:
+    from tasks.models import decoder
+
+    monkeypatch.setattr(decoder, "load_decoder", lambda *given: pytest.fail("loaded"))
+    assert adapt("run", str(runfile), "--plan")[0] == 0
