@@ -10,7 +10,7 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from flows.build_index import show
+from flows.build_index import collect_labelled, show
 from flows.steps import Stages, step
 from tasks import evaluate, forgetting, pace, tuning
 from tasks.artifacts import (
@@ -148,16 +148,20 @@ def collect_data(
     stages: Stages, run: RunFile, root: Path
 ) -> tuple[Corpus, ExampleSet, General | None]:
     """Documents, questions and general questions; stops where they cannot decide anything."""
-    corpus = stages("collect documents", collect_documents, source=root / run.data.documents)
-    examples = stages(
-        "collect questions",
-        collect_questions,
-        source=root / run.data.questions,
-        documents=collect.read_documents(corpus),
-        data=run.data,
-        seed=run.seed,
-        same_text=corpus.same_text,
-    )
+    if run.data.examples is not None:
+        corpus, examples = collect_labelled(stages, run, root)
+    else:
+        source = run.data.at(root, "documents")
+        corpus = stages("collect documents", collect_documents, source=source)
+        examples = stages(
+            "collect questions",
+            collect_questions,
+            source=run.data.at(root, "questions"),
+            documents=collect.read_documents(corpus),
+            data=run.data,
+            seed=run.seed,
+            same_text=corpus.same_text,
+        )
     collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
     if run.general is None:
         return corpus, examples, None
@@ -192,6 +196,7 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
             f"choose prompt: {path}", choose_prompt, model=model, path=path, adapter=adapter,
             retrieval=retrieval, examples=inputs.examples, spec=run.answering,
             validation=run.training.validation, primary=run.decision.primary, seed=run.seed,
+            task=run.task,
         )  # fmt: skip
         systems[path] = System(model=model, prompt=prompt, adapter=adapter, retrieval=retrieval)
         if inputs.general is not None and model.open_weights:
@@ -220,11 +225,12 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
 
 def tune(stages: Stages, inputs: Inputs, planned: Planned, path: PathName) -> Training:
     """Fine-tune one adapter, on prompts with or without passages."""
-    run = inputs.run
+    run, labels = inputs.run, inputs.examples.labels
     return stages(
         f"fine-tune: {path}", train, model=planned.model, path=path, examples=inputs.examples,
         retrieval=inputs.retrieval if reads_passages(path) else None, general=inputs.general,
-        prompt=training_prompt(path, run.answering), spec=run.training, seed=run.seed,
+        prompt=training_prompt(path, run.answering, run.task, labels), spec=run.training,
+        seed=run.seed,
     )  # fmt: skip
 
 

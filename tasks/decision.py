@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tasks.artifacts import Answer, Blob, Scorecard
 from tasks.core.decide import Decision, Measured, TestScore, Verdict, decide, measured_verdict
 from tasks.core.veto import Veto, measured_vetoes
+from tasks.metrics import values
 from tasks.plan import rule_and_evidence, settings
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
@@ -33,11 +34,11 @@ def _vetoes(run: RunFile, card: Scorecard) -> tuple[Veto, ...]:
 
 
 def measured(card: Scorecard) -> Measured:
-    """What the decision reads of a scorecard: the primary score of every question."""
+    """What the decision reads of a scorecard: what each question adds to the primary metric."""
     rows = get_rows(Blob(uri=card.answers["uri"], sha=card.answers["digest"], bytes=0), Answer)
     return Measured(
         path=card.path,
-        scores=tuple(row.scores[card.primary] for row in rows),
+        scores=tuple(values(rows, card.primary)),
         clusters=tuple(row.cluster for row in rows),
     )
 

@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterable
 
 from tasks.artifacts import ExampleSet, PathName
+from tasks.known_tasks import TASKS
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.endpoint import address
-from tasks.prompts import UNTUNED, is_tuned, reads_passages
+from tasks.prompts import is_tuned, reads_passages
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
 
@@ -54,7 +55,7 @@ def _prompt_tokens(run: RunFile, path: PathName) -> float:
 
 
 def _answer_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
-    trials = len(UNTUNED) * run.answering.prompt_sample
+    trials = len(TASKS[run.task].untuned) * run.answering.prompt_sample
     general = TOKENS_GENERAL if is_tuned(path) or path == "prompt" else 0
     return (trials + examples.count("dev")) * _prompt_tokens(run, path) + general
 
@@ -84,7 +85,7 @@ def hosted_sentences(
     run: RunFile, examples: ExampleSet, plan: Iterable[Planned]
 ) -> tuple[str, ...]:
     """What each hosted model will be asked, before any request is paid for."""
-    trials = len(UNTUNED) * run.answering.prompt_sample
+    trials = len(TASKS[run.task].untuned) * run.answering.prompt_sample
     sentences = []
     for planned in plan:
         if planned.model.open_weights or not planned.paths:

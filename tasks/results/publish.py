@@ -16,6 +16,7 @@ from tasks.artifacts import (
 from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.machine import PROCESS
+from tasks.metrics import values
 from tasks.results.outcome import Champion
 from tasks.results.record import RunRecord
 from tasks.run import RunFile
@@ -75,7 +76,7 @@ def register_best(
         from tasks.evaluate import answer_split
 
         answers = answer_split(system, examples, "dev", run.answering.batch_size)
-        return [row.scores[card.primary] for row in get_rows(answers.blob, Answer)]
+        return values(get_rows(answers.blob, Answer), card.primary)
 
     return register(candidate, rescore)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tasks.artifacts import SCHEMA_VERSION, Answer, Scorecard
 from tasks.core.decide import Verdict
 from tasks.core.stats import Interval
+from tasks.metrics import WHOLE
 from tasks.models.spending import Spent
 from tasks.results.markdown import table as _table
 from tasks.results.plot import plot_quality_cost
@@ -19,7 +20,7 @@ MOST_DIFFERENT = 5
 CELL = 160  # characters of an answer that a table shows
 METRIC_NAMES = {
     "f1": "token F1", "exact_match": "exact match", "contains": "contained",
-    "refused": "refused", "recall_at_k": "recall@k", "mrr": "MRR",
+    "refused": "refused", "recall_at_k": "recall@k", "mrr": "MRR", "macro_f1": "macro-F1",
 }  # fmt: skip
 
 
@@ -155,7 +156,7 @@ def _costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:
 
 
 def _by_kind(cards: Sequence[Scorecard]) -> str:
-    primary = cards[0].primary
+    primary = _single(cards[0])
     kinds = list(dict.fromkeys(kind for card in cards for kind in card.by_kind))
     rows = [
         (f"`{card.path}`",
@@ -193,8 +194,8 @@ def _reasoning(verdict: Verdict) -> list[str]:
 
 def _differences(cards: Sequence[Scorecard]) -> list[str]:
     """The questions on which the two best paths differ most, best path first."""
-    primary = cards[0].primary
-    first, second = sorted(cards, key=lambda c: c.metrics[primary].value, reverse=True)[:2]
+    best = sorted(cards, key=lambda c: c.metrics[c.primary].value, reverse=True)
+    first, second, primary = *best[:2], _single(cards[0])
     other = {answer.question_id: answer for answer in answers_of(second)}
     pairs = [(a, other[a.question_id]) for a in answers_of(first) if a.question_id in other]
 
@@ -211,6 +212,12 @@ def _differences(cards: Sequence[Scorecard]) -> list[str]:
     title = f"### Where `{first.path}` and `{second.path}` differ most"
     heads = ("question", "expected", f"`{first.path}`", f"`{second.path}`")
     return [title, _table(heads, rows) if rows else "They score the same on every question."]
+
+
+def _single(card: Scorecard) -> str:
+    """The metric for single answers and kinds of question: the primary, if these have one."""
+    rest = (name for names in card.by_kind.values() for name in names)
+    return next(rest, card.primary) if card.primary in WHOLE else card.primary
 
 
 def _search(record: RunRecord) -> list[str]:

@@ -28,7 +28,8 @@ from tasks.core.stats import Interval
 from tasks.evaluate import answer_split, choose_prompt, questions_digest, scorecard
 from tasks.models import decoder
 from tasks.models.decoder import Generation, load_decoder
-from tasks.prompts import REFUSAL, candidates, demonstrators
+from tasks.prompts import candidates
+from tasks.question_answering import REFUSAL, demonstrators
 from tasks.results.record import RunRecord
 from tasks.run import AnsweringSpec
 from tasks.sampling import hold_out
