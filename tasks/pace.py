@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 
 from tasks.artifacts import ExampleSet, PathName
+from tasks.data.questions import read_questions
 from tasks.known_tasks import TASKS
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.endpoint import address
@@ -16,6 +17,8 @@ from tasks.run import RunFile
 ANSWERING_SHARE = 0.35
 TRAINING_SHARE = 0.4
 TOKENS_AROUND = 60  # of a question, its instruction, template and answer
+AROUND_AN_EXAMPLE = 12  # tokens of its label, and of what parts it from the next
+CHARACTERS_A_TOKEN = 4  # of English prose
 TOKENS_GENERAL = 12_000  # of the general questions' choices and texts that an example run has
 START_SECONDS = 45  # Prefect, imports, conversion of weights, MLflow
 
@@ -40,33 +43,45 @@ def estimate_seconds(
 ) -> dict[PathName, float]:
     """Seconds that each path takes if nothing is cached, summed over the measured models."""
     seconds: dict[PathName, float] = {}
+    passage = _passage_tokens(run, examples)
     for planned in plan:
         for path in planned.paths:
             flops = 2 * (planned.model.params or 0)
-            answering = _answer_tokens(run, examples, path) * flops / (rate * ANSWERING_SHARE)
+            prompt = _prompt_tokens(run, path, passage)
+            answering = _answer_tokens(run, examples, path, prompt)
             # Backward through frozen weights costs about as much as forward.
-            training = 2 * _train_tokens(run, examples, path) * flops / (rate * TRAINING_SHARE)
+            training = 2 * _train_tokens(run, examples, path, prompt)
+            answering *= flops / (rate * ANSWERING_SHARE)
+            training *= flops / (rate * TRAINING_SHARE)
             seconds[path] = seconds.get(path, 0.0) + answering + training
     return seconds
 
 
-def _prompt_tokens(run: RunFile, path: PathName) -> float:
-    return TOKENS_AROUND + (run.index.k * run.index.chunk_tokens if reads_passages(path) else 0)
+def _passage_tokens(run: RunFile, examples: ExampleSet) -> float:
+    """A passage's tokens: chunks are nearly full; an example has those of its text and label."""
+    if TASKS[run.task].retrieves == "documents":
+        return run.index.chunk_tokens
+    texts = [one.question for one in read_questions(examples, "train")]
+    return AROUND_AN_EXAMPLE + sum(map(len, texts)) / CHARACTERS_A_TOKEN / len(texts)
 
 
-def _answer_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
+def _prompt_tokens(run: RunFile, path: PathName, passage: float) -> float:
+    return TOKENS_AROUND + (run.index.k * passage if reads_passages(path) else 0)
+
+
+def _answer_tokens(run: RunFile, examples: ExampleSet, path: PathName, prompt: float) -> float:
     trials = len(TASKS[run.task].untuned) * run.answering.prompt_sample
     general = TOKENS_GENERAL if is_tuned(path) or path == "prompt" else 0
-    return (trials + examples.count("dev")) * _prompt_tokens(run, path) + general
+    return (trials + examples.count("dev")) * prompt + general
 
 
-def _train_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
+def _train_tokens(run: RunFile, examples: ExampleSet, path: PathName, prompt: float) -> float:
     if not is_tuned(path):
         return 0.0
     spec = run.training
     epochs = spec.epochs_with_passages if reads_passages(path) else spec.epochs
     rows = examples.count("train") * (1 - spec.validation)
-    return epochs * rows * (_prompt_tokens(run, path) + spec.replay * TOKENS_AROUND)
+    return epochs * rows * (prompt + spec.replay * TOKENS_AROUND)
 
 
 def sentence(seconds: dict[PathName, float]) -> str:
@@ -86,13 +101,13 @@ def hosted_sentences(
 ) -> tuple[str, ...]:
     """What each hosted model will be asked, before any request is paid for."""
     trials = len(TASKS[run.task].untuned) * run.answering.prompt_sample
-    sentences = []
+    sentences, passage = [], _passage_tokens(run, examples)
     for planned in plan:
         if planned.model.open_weights or not planned.paths:
             continue
         each = trials + examples.count("dev")
         requests = each * len(planned.paths) + examples.count("test")
-        read = sum(each * _prompt_tokens(run, path) for path in planned.paths)
+        read = sum(each * _prompt_tokens(run, path, passage) for path in planned.paths)
         price = run.price(planned.model.ref)
         text = f"{planned.model.ref}: up to {requests} requests to {address()}"
         text += f", roughly {read / 1000:.0f} thousand tokens"

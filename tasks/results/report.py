@@ -8,6 +8,7 @@ from pathlib import Path
 from tasks.artifacts import SCHEMA_VERSION, Answer, Scorecard
 from tasks.core.decide import Verdict
 from tasks.core.stats import Interval
+from tasks.data.questions import SPLITS
 from tasks.metrics import WHOLE
 from tasks.models.spending import Spent
 from tasks.results.markdown import table as _table
@@ -104,7 +105,8 @@ def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
         )
     if cards:
         parts += ["### What was measured", _quality(cards), _costs(record, cards)]
-        parts += ["### By kind of question", _by_kind(cards)]
+        labels = cards[0].system.prompt.labels
+        parts += ["### By label" if labels else "### By kind of question", _by_kind(cards)]
     parts += _reasoning(verdict)
     if len(cards) > 1:
         parts += _differences(cards)
@@ -164,7 +166,8 @@ def _by_kind(cards: Sequence[Scorecard]) -> str:
            for k in kinds))
         for card in cards
     ]  # fmt: skip
-    return f"{_table(('path', *kinds), rows)}\n\n{_metric(primary)} for each kind of question."
+    each = "label (its recall)" if cards[0].system.prompt.labels else "kind of question"
+    return f"{_table(('path', *kinds), rows)}\n\n{_metric(primary)} for each {each}."
 
 
 def _reasoning(verdict: Verdict) -> list[str]:
@@ -245,8 +248,7 @@ def _times(record: RunRecord) -> list[str]:
 
 
 def _inputs(record: RunRecord) -> str:
-    lines = [f"{record.corpus.count} documents"]
-    lines += [f"{c.count} {c.split} questions of kind {c.kind}" for c in record.examples.counts]
+    lines = _counts(record)
     lines += [
         f"left out, {dropped.reason}: {dropped.count} ({', '.join(dropped.examples)})"
         for dropped in (*record.corpus.dropped, *record.examples.dropped)
@@ -255,6 +257,15 @@ def _inputs(record: RunRecord) -> str:
         lines.append(_spent(record.spent))
     lines.append(f"run `{record.run_id}`, run file digest `{record.run.digest}`")
     return _bullets(lines)
+
+
+def _counts(record: RunRecord) -> list[str]:
+    examples = record.examples
+    if examples.labels:
+        each = ", ".join(f"{examples.count(split)} {split}" for split in SPLITS)
+        return [f"examples of {len(examples.labels)} labels: {each}"]
+    kinds = [f"{c.count} {c.split} questions of kind {c.kind}" for c in examples.counts]
+    return [f"{record.corpus.count} documents", *kinds]
 
 
 def _spent(spent: Spent) -> str:

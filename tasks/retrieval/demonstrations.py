@@ -9,7 +9,9 @@ from tasks.core.mmr import mmr
 from tasks.retrieval.encoding import Vectors
 from tasks.retrieval.search import Found, Searcher
 
-WEIGHT = 0.7  # of nearness against novelty: half would show examples of every label but the near
+# Of nearness against novelty. The vote of 8 of 120 tickets (`examples/tickets`) is right as often
+# as without novelty (0.75; with 0.5: 0.71), and shows 4.1 labels in place of 3.2.
+WEIGHT = 0.7
 POOL = 4  # times as many are found as are shown, to choose among
 
 
