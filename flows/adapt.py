@@ -9,7 +9,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from flows.build_index import show
+from flows.build_index import collect_labelled, show
 from flows.measure import Inputs, Measured, measure
 from flows.race import race
 from flows.steps import Stages, step
@@ -118,16 +118,20 @@ def collect_data(
     stages: Stages, run: RunFile, root: Path
 ) -> tuple[Corpus, ExampleSet, General | None]:
     """Documents, questions and general questions; stops where they cannot decide anything."""
-    corpus = stages("collect documents", collect_documents, source=root / run.data.documents)
-    examples = stages(
-        "collect questions",
-        collect_questions,
-        source=root / run.data.questions,
-        documents=collect.read_documents(corpus),
-        data=run.data,
-        seed=run.seed,
-        same_text=corpus.same_text,
-    )
+    if run.data.examples is not None:
+        corpus, examples = collect_labelled(stages, run, root)
+    else:
+        source = run.data.at(root, "documents")
+        corpus = stages("collect documents", collect_documents, source=source)
+        examples = stages(
+            "collect questions",
+            collect_questions,
+            source=run.data.at(root, "questions"),
+            documents=collect.read_documents(corpus),
+            data=run.data,
+            seed=run.seed,
+            same_text=corpus.same_text,
+        )
     collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
     if run.general is None:
         return corpus, examples, None

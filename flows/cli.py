@@ -229,16 +229,21 @@ def doctor(
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the run file goes.")],
     documents: Annotated[
-        Path, typer.Option(help="Folder of .md and .txt, or a .jsonl or .csv file.")
-    ],
-    questions: Annotated[Path, typer.Option(help="Questions with answers, .jsonl or .csv.")],
+        Path | None, typer.Option(help="Folder of .md and .txt, or a .jsonl or .csv file.")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="Questions with answers, .jsonl or .csv.")
+    ] = None,
+    examples: Annotated[
+        Path | None, typer.Option(help="To classify instead: texts with labels, .jsonl or .csv.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name; default: DIR's.")] = None,
 ) -> None:
-    """Write a commented run file for your own documents and questions."""
+    """Write a commented run file for your own documents and questions, or labelled examples."""
     from flows.console import print_written
     from tasks.scaffold import scaffold
 
-    print_written(scaffold(folder, documents, questions, name))
+    print_written(scaffold(folder, documents, questions, name, examples))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -234,7 +235,8 @@ def print_reply(reply: Reply) -> None:
     if reply.passages:
         console.print(Text("\nSources:", style="bold"))
     for number, passage in enumerate(reply.passages, start=1):
-        console.print(f"  {number}. {passage.title} ({passage.document})")
+        shown = passage.title or f"{', '.join(passage.tags)}: {shorten(passage.text, 60)}"
+        console.print(f"  {number}. {shown} ({passage.document})")
 
 
 def print_checks(checks: tuple[Check, ...]) -> None:
@@ -252,7 +254,10 @@ def print_written(written: Written) -> None:
     """Print what was read, where the run file is and what to type next."""
     console = out()
     counts = ", ".join(f"{count} {split}" for split, count in written.questions.items())
-    console.print(f"Read {written.documents} documents; questions: {counts}.")
+    if written.labels:
+        console.print(f"Read examples of {len(written.labels)} labels: {counts}.")
+    else:
+        console.print(f"Read {written.documents} documents; questions: {counts}.")
     for dropped in written.dropped:
         console.print(f"Left out {dropped.count}: {dropped.reason} ({', '.join(dropped.examples)})")
     if written.share_documents:

@@ -108,6 +108,7 @@ def build(
         f"choose prompt: {path}{part(share)}", choose_prompt, model=planned.model, path=path,
         adapter=adapter, retrieval=retrieval, examples=inputs.examples, spec=run.answering,
         validation=run.training.validation, primary=run.decision.primary, seed=run.seed,
+        task=run.task,
     )  # fmt: skip
     system = System(model=planned.model, prompt=prompt, adapter=adapter, retrieval=retrieval)
     return Built(system, training)
@@ -121,8 +122,8 @@ def tune(
     return stages(
         f"fine-tune: {path}{part(share)}", train, model=planned.model, path=path,
         examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
-        general=inputs.general, prompt=training_prompt(path, run.answering), spec=run.training,
-        seed=run.seed, share=share,
+        general=inputs.general, spec=run.training, seed=run.seed, share=share,
+        prompt=training_prompt(path, run.answering, run.task, inputs.examples.labels),
     )  # fmt: skip
 
 

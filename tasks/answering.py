@@ -1,29 +1,60 @@
-"""A system answers questions: retrieve, prompt, generate, score."""
+"""A system answers questions: retrieve, prompt, generate or choose a label, score."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tasks.artifacts import Answer, Passage, Prompt, Question, Retrieval, System
+from tasks.artifacts import (
+    QUESTION_ANSWERING,
+    Answer,
+    Passage,
+    Prompt,
+    Question,
+    Retrieval,
+    System,
+)
+from tasks.core.labels import normalised
 from tasks.core.ranking import recall_at, reciprocal_rank
-from tasks.core.scoring import read_answer, score_answer
+from tasks.known_tasks import TASKS
 from tasks.models.answerer import Answerer, load_answerer
-from tasks.models.decoder import Generation
-from tasks.prompts import REFUSAL, chat, plain
-from tasks.retrieval.search import Found, open_index, search_latest
+from tasks.prompts import chat, plain
+from tasks.question_answering import REFUSAL
+from tasks.retrieval.demonstrations import nearest_examples
+from tasks.retrieval.search import Found, Searcher, open_index, search_latest
+from tasks.task import Task
 
 
 class Reply(NamedTuple):
-    """An answer, the passages that it was given, and the digest of the index that was searched."""
+    """An answer, the passages that it was given, and the digest of the index that was searched.
+
+    `probabilities` are those of the labels, where the answer is one of them.
+    """
 
     text: str
     passages: tuple[Passage, ...]
     index_sha: str | None
+    probabilities: Mapping[str, float] = {}
 
 
-def retrieve(retrieval: Retrieval, questions: Sequence[Question]) -> Found:
-    """The passages for each question, best first, from the very index that is named."""
-    searcher = open_index(retrieval.index)
-    return searcher.search([question.question for question in questions], retrieval)
+class Made(NamedTuple):
+    """What a model made of one prompt, and the tokens that it took."""
+
+    text: str
+    tokens_in: int
+    tokens_out: int
+    probabilities: dict[str, float]
+
+
+def retrieve(
+    retrieval: Retrieval, questions: Sequence[Question], task: str = QUESTION_ANSWERING
+) -> Found:
+    """The passages for each question, best first, from the very index that is named.
+
+    A labelled example never finds itself.
+    """
+    searcher, texts = open_index(retrieval.index), [question.question for question in questions]
+    if TASKS[task].retrieves == "documents":
+        return searcher.search(texts, retrieval)
+    return nearest_examples(searcher, texts, retrieval, [question.id for question in questions])
 
 
 def refuses_unfound(retrieval: Retrieval | None) -> bool:
@@ -60,38 +91,66 @@ def generate_answers(
     of no tokens and to no prompt.
     """
     found: Sequence[tuple[Passage, ...] | None] = passages or [None] * len(questions)
-    unasked = [refuse_unfound and shown == () for shown in found]
+    task = TASKS[prompt.task]
+    refusing = refuse_unfound and task.retrieves == "documents"
+    unasked = [refusing and shown == () for shown in found]
     rendered = [
         "" if skipped else render(decoder, prompt, question.question, shown)
         for question, shown, skipped in zip(questions, found, unasked, strict=True)
     ]
-    made = iter(
-        decoder.generate(
-            [text for text, skipped in zip(rendered, unasked, strict=True) if not skipped],
-            prompt.max_new_tokens,
-            batch_size=batch_size,
-            step=step,
-            timings=timings,
-        )
-    )
-    answers = [Generation(REFUSAL, 0, 0) if skipped else next(made) for skipped in unasked]
+    asked = [i for i, skipped in enumerate(unasked) if not skipped]
+    made = _made(
+        decoder, prompt, [rendered[i] for i in asked], [questions[i].id for i in asked],
+        batch_size, step, timings,
+    )  # fmt: skip
+    refused = Made(task.read(REFUSAL), 0, 0, {})
+    by_place = dict(zip(asked, made, strict=True))
     return tuple(
-        _scored(question, text, shown, answer.text, answer.tokens_in, answer.tokens_out)
-        for question, text, shown, answer in zip(questions, rendered, found, answers, strict=True)
+        _scored(task, question, rendered[i], found[i], by_place.get(i, refused))
+        for i, question in enumerate(questions)
     )
+
+
+def _made(
+    decoder: Answerer,
+    prompt: Prompt,
+    rendered: Sequence[str],
+    names: Sequence[str],
+    batch_size: int = 32,
+    step: str = "",
+    timings: list[float] | None = None,
+) -> list[Made]:
+    """What a model makes of rendered prompts: the likeliest label, or text as the task reads it.
+
+    A label stands after the prompt as an answer does in its demonstrations.
+    """
+    if not prompt.labels:
+        read = TASKS[prompt.task].read
+        texts = decoder.generate(
+            rendered, prompt.max_new_tokens, batch_size=batch_size, step=step, timings=timings,
+            names=names,
+        )  # fmt: skip
+        return [Made(read(one.text), one.tokens_in, one.tokens_out, {}) for one in texts]
+    space = " " if prompt.style == "plain" else ""
+    options = [space + label for label in prompt.labels]
+    made = []
+    for one in decoder.choose(rendered, options, batch_size, step, timings, names):
+        shares = normalised(one.log_probabilities)
+        best = shares.index(max(shares))
+        chances = dict(zip(prompt.labels, shares, strict=True))
+        made.append(Made(prompt.labels[best], one.tokens_in, one.tokens_out, chances))
+    return made
 
 
 def _scored(
+    task: Task,
     question: Question,
     prompt: str,
     passages: tuple[Passage, ...] | None,
-    raw: str,
-    tokens_in: int,
-    tokens_out: int,
+    made: Made,
 ) -> Answer:
-    text = read_answer(raw)
-    scores = score_answer(text, question.answers, question.answerable)
-    if passages is not None and question.document is not None:
+    scores = task.score(made.text, question)
+    if passages is not None and question.document is not None and task.retrieves == "documents":
         ranked = [passage.document for passage in passages]
         scores["recall_at_k"] = recall_at(ranked, question.document, len(ranked))
         scores["mrr"] = reciprocal_rank(ranked, question.document)
@@ -103,23 +162,27 @@ def _scored(
         expected=question.answers,
         prompt=prompt,
         passages=passages or (),
-        answer=text,
+        answer=made.text,
         scores=scores,
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
+        tokens_in=made.tokens_in,
+        tokens_out=made.tokens_out,
+        probabilities=made.probabilities,
     )
 
 
 def reply(system: System, question: str) -> Reply:
     """One answer outside any evaluation, from what the index's name points at now."""
+    task = TASKS[system.prompt.task]
     found: tuple[Passage, ...] | None = None
     searched: str | None = None
     if system.retrieval:
-        (found,), index = search_latest(system.retrieval.index, [question], system.retrieval)
+        how = Searcher.search if task.retrieves == "documents" else nearest_examples
+        (found,), index = search_latest(system.retrieval.index, [question], system.retrieval, how)
         searched = index.sha
-        if not found and refuses_unfound(system.retrieval):
-            return Reply(read_answer(REFUSAL), (), searched)
+        documents = task.retrieves == "documents"
+        if documents and not found and refuses_unfound(system.retrieval):
+            return Reply(task.read(REFUSAL), (), searched)
     decoder = load_answerer(system.model.ref, system.adapter)
     prompt = render(decoder, system.prompt, question, found)
-    (made,) = decoder.generate([prompt], max_new_tokens=system.prompt.max_new_tokens)
-    return Reply(read_answer(made.text), found or (), searched)
+    (made,) = _made(decoder, system.prompt, [prompt], ["the question"])
+    return Reply(made.text, found or (), searched, made.probabilities)

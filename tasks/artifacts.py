@@ -3,7 +3,7 @@
 from dataclasses import asdict, is_dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.core import digest
 from tasks.core.stats import Interval
@@ -14,6 +14,7 @@ PathName = Literal["prompt", "rag", "finetune", "finetune+rag"]
 Split = Literal["train", "dev", "test"]
 SearchMode = Literal["vector", "keyword", "hybrid"]
 Messages = tuple[tuple[str, str], ...]  # (role, content) pairs of a chat
+QUESTION_ANSWERING = "question-answering"
 
 
 class Value(BaseModel):
@@ -28,13 +29,22 @@ class Value(BaseModel):
 
 
 def content(value: object) -> Any:
-    """What makes two values the same, as JSON: not where a blob lies, nor what it cost to make."""
+    """What makes two values the same, as JSON: not where a blob lies, nor what it cost to make.
+
+    A field that says when it is left out of JSON is left out here, too: such fields came later,
+    and what does not use them keeps its digest.
+    """
     if isinstance(value, Blob | Index):
         return value.sha
     if isinstance(value, Cost):
         return None
     if isinstance(value, BaseModel):
-        return {name: content(getattr(value, name)) for name in type(value).model_fields}
+        held = {
+            name: getattr(value, name)
+            for name, field in type(value).model_fields.items()
+            if not (field.exclude_if and field.exclude_if(getattr(value, name)))
+        }
+        return {name: content(one) for name, one in held.items()}
     if isinstance(value, tuple | list):
         return [content(item) for item in value]
     if isinstance(value, dict):
@@ -70,7 +80,10 @@ class Document(Value):
 
 
 class Question(Value):
-    """One question; `document` is its known source, `answers` is empty if it has no answer."""
+    """One question; `document` is its known source, `answers` is empty if it has no answer.
+
+    A labelled example is one, too: its text is the question, its label the answer and the kind.
+    """
 
     id: str
     question: str
@@ -116,12 +129,16 @@ class SplitCount(Value):
 
 
 class ExampleSet(Value):
-    """The questions of a run, every one with its split: JSON lines of `Question` in the store."""
+    """The questions of a run, every one with its split: JSON lines of `Question` in the store.
+
+    `labels` are those of the training split, sorted, where the questions are labelled examples.
+    """
 
     schema_version: int = SCHEMA_VERSION
     questions: Blob
     counts: tuple[SplitCount, ...]
     dropped: tuple[Dropped, ...] = ()
+    labels: tuple[str, ...] = Field((), exclude_if=lambda labels: not labels)
 
     def count(self, split: Split) -> int:
         """Number of questions in a split."""
@@ -221,7 +238,8 @@ class Retrieval(Search):
 class Passage(Value):
     """A retrieved chunk with what a citation needs; `score` is higher for better.
 
-    `last` is the position of the last chunk where several were joined, None where it is one.
+    `last` is the position of the last chunk where several were joined, None where it is one;
+    `tags` are the document's, and the label where the document is a labelled example.
     """
 
     document: str
@@ -232,6 +250,7 @@ class Passage(Value):
     sha: str
     source: str = ""
     last: int | None = None
+    tags: tuple[str, ...] = Field((), exclude_if=lambda tags: not tags)
 
 
 class Prompt(Value):
@@ -239,7 +258,8 @@ class Prompt(Value):
 
     `chat` goes through the model's own chat template, `plain` is text to be continued.
     `demonstrations` are (question, answer) pairs; decoding is greedy, of one line, up to
-    `max_new_tokens`.
+    `max_new_tokens`; with `labels`, the answer is the likeliest one of them instead. `task` names
+    what stands around questions and answers.
     """
 
     name: str
@@ -247,6 +267,8 @@ class Prompt(Value):
     instruction: str
     demonstrations: tuple[tuple[str, str], ...] = ()
     max_new_tokens: int = 24
+    task: str = Field(QUESTION_ANSWERING, exclude_if=lambda task: task == QUESTION_ANSWERING)
+    labels: tuple[str, ...] = Field((), exclude_if=lambda labels: not labels)
 
 
 class Adapter(Value):
@@ -315,7 +337,10 @@ class Training(Value):
 
 
 class Answer(Value):
-    """One answer with all that a person needs to see why it was given and how it was scored."""
+    """One answer with all that a person needs to see why it was given and how it was scored.
+
+    `probabilities` are those of the labels it was chosen among; they sum to 1.
+    """
 
     question_id: str
     cluster: str
@@ -328,6 +353,7 @@ class Answer(Value):
     scores: dict[str, float]
     tokens_in: int
     tokens_out: int
+    probabilities: dict[str, float] = Field({}, exclude_if=lambda labels: not labels)
 
 
 class Answers(Value):

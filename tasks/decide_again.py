@@ -15,6 +15,7 @@ from tasks.core.race_state import FREE
 from tasks.core.rule import RuleAdvice
 from tasks.core.veto import Veto, fact_vetoes
 from tasks.decision import decide_raced, verdict_on, vetoes_of
+from tasks.metrics import values
 from tasks.plan import rule_and_evidence, settings
 from tasks.results.finished import Finished, answers_in
 from tasks.results.outcome import Outcome, Planned
@@ -98,7 +99,7 @@ def _measured(card: Scorecard, metric: str) -> Measured:
     rows = answers_in(card, metric)
     return Measured(
         path=card.path,
-        scores=tuple(row.scores[metric] for row in rows),
+        scores=tuple(values(rows, metric)),
         clusters=tuple(row.cluster for row in rows),
     )
 

@@ -10,6 +10,7 @@ from tasks.core.race_record import Raced
 from tasks.core.race_replay import race_flips
 from tasks.core.rule import RuleAdvice
 from tasks.core.veto import Veto, measured_vetoes
+from tasks.metrics import values
 from tasks.plan import rule_and_evidence, settings
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
@@ -63,11 +64,11 @@ def vetoes_of(run: RunFile, card: Scorecard) -> tuple[Veto, ...]:
 
 
 def measured(card: Scorecard) -> Measured:
-    """What the decision reads of a scorecard: the primary score of every question."""
+    """What the decision reads of a scorecard: what each question adds to the primary metric."""
     rows = get_rows(Blob(uri=card.answers["uri"], sha=card.answers["digest"], bytes=0), Answer)
     return Measured(
         path=card.path,
-        scores=tuple(row.scores[card.primary] for row in rows),
+        scores=tuple(values(rows, card.primary)),
         clusters=tuple(row.cluster for row in rows),
     )
 

@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from tasks.artifacts import ModelRef, Value
 from tasks.core import estimate
 from tasks.core.errors import InputError
+from tasks.known_tasks import TASKS
 from tasks.models.endpoint import address
 from tasks.models.references import resolve, split_reference, weights_folder, weights_here
 from tasks.run import RunFile
@@ -174,7 +175,7 @@ def disk(needed: float) -> Check:
 
 def data_there(run: RunFile, folder: Path) -> Iterable[Check]:
     """Whether the files that a run file names are there."""
-    named = {"documents": run.data.documents, "questions": run.data.questions}
+    named = {key: str(getattr(run.data, key)) for key in TASKS[run.task].data}
     if run.general is not None:
         named |= {"general items": run.general.items, "general text": run.general.text}
     for name, path in named.items():

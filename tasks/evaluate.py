@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tasks.answering import generate_answers, refuses_unfound, retrieve
 from tasks.artifacts import (
+    QUESTION_ANSWERING,
     Adapter,
     Answer,
     Answers,
@@ -24,19 +25,20 @@ from tasks.artifacts import (
 )
 from tasks.core import digest
 from tasks.core.sequential import question_order
-from tasks.core.stats import Interval, mean_interval
+from tasks.core.stats import mean_interval
 from tasks.data.collect import read_questions
 from tasks.forgetting import forgotten
+from tasks.known_tasks import TASKS
 from tasks.machine import PROCESS, metered
+from tasks.metrics import by_kind, intervals, values
 from tasks.models.answerer import load_answerer
 from tasks.models.spending import current
-from tasks.prompts import candidates, demonstrators, is_tuned
+from tasks.prompts import candidates, is_tuned
 from tasks.run import AnsweringSpec, Price
 from tasks.sampling import hold_out, sample
 from tasks.store import get_rows, put_rows
 
 KEPT = "earlier, answers kept"
-RETRIEVAL_METRICS = ("recall_at_k", "mrr")  # of questions with a known source alone
 
 
 def choose_prompt(
@@ -49,6 +51,7 @@ def choose_prompt(
     validation: float,
     primary: str,
     seed: int,
+    task: str = QUESTION_ANSWERING,
 ) -> Prompt:
     """The best of a path's candidate prompts on the training split, by the primary metric.
 
@@ -56,23 +59,24 @@ def choose_prompt(
     in which every kind has its proportion; never about its own demonstrations.
     """
     train = read_questions(examples, "train")
-    shown = () if is_tuned(path) else demonstrators(train, spec.demonstrations, seed)
+    pick = TASKS[task].demonstrators
+    shown = () if is_tuned(path) else pick(train, spec.demonstrations, seed)
     rest = [question for question in train if question not in shown]
     if is_tuned(path):
         _, asked = hold_out(train, validation, seed)
     else:
         asked = sample(rest, spec.prompt_sample, seed)
     if not asked:  # there are so few that all of them are shown
-        return candidates(path, spec, ())[0]
-    found = retrieve(retrieval, asked) if retrieval else None
+        return candidates(path, spec, (), task, examples.labels)[0]
+    found = retrieve(retrieval, asked, task) if retrieval else None
     decoder = load_answerer(model.ref, adapter)
     best: tuple[float, Prompt] | None = None
-    for prompt in candidates(path, spec, shown):
+    for prompt in candidates(path, spec, shown, task, examples.labels):
         answers = generate_answers(
             decoder, prompt, asked, found, refuse_unfound=refuses_unfound(retrieval),
             batch_size=spec.batch_size, step=f"{path}: trying prompt {prompt.name!r}",
         )  # fmt: skip
-        score = sum(answer.scores[primary] for answer in answers) / len(answers)
+        score = sum(values(answers, primary)) / len(answers)
         if best is None or score > best[0]:
             best = score, prompt
     assert best is not None
@@ -108,7 +112,8 @@ def answer_questions(
     sent, kept = account.sent, account.kept
     with metered() as meter:
         began = time.perf_counter()
-        found = retrieve(system.retrieval, questions) if system.retrieval else None
+        task = system.prompt.task
+        found = retrieve(system.retrieval, questions, task) if system.retrieval else None
         retrieving = time.perf_counter() - began
         decoder = load_answerer(system.model.ref, system.adapter)
         rows = generate_answers(
@@ -187,7 +192,8 @@ def scorecard(
 ) -> Scorecard:
     """Metrics with 95% intervals, clustered by source document, for all and for each kind."""
     rows = get_rows(answers.blob, Answer)
-    metrics = _metrics(rows)
+    names = TASKS[system.prompt.task].metrics
+    metrics = intervals(rows, names)
     samples = answers.cost.samples
     if len(samples) > 1:  # one batch alone says nothing of how much they vary
         batches = [str(i) for i in range(len(samples))]
@@ -196,7 +202,6 @@ def scorecard(
         metrics |= {"general_accuracy": general.accuracy, "general_loss": general.loss}
     if general is not None and base_general is not None and system.adapter is not None:
         metrics["forgetting"] = forgotten(base_general, general)
-    kinds = sorted({row.kind for row in rows})
     return Scorecard(
         model=system.model.ref,
         params=system.model.params,
@@ -206,23 +211,12 @@ def scorecard(
         primary=primary,
         n=answers.n,
         metrics=metrics,
-        by_kind={kind: _metrics([row for row in rows if row.kind == kind]) for kind in kinds},
+        by_kind=by_kind(rows, names),
         answers={"uri": answers.blob.uri, "digest": answers.blob.sha},
         cost=_costs(answers, rows, training, run, price),
         prompt=system.prompt.name,
         system=system,
     )
-
-
-def _metrics(rows: Sequence[Answer]) -> dict[str, Interval]:
-    names = ("f1", "exact_match", "contains", "refused", *RETRIEVAL_METRICS)
-    out: dict[str, Interval] = {}
-    for name in names:
-        having = [row for row in rows if name in row.scores]
-        if having:
-            values = [row.scores[name] for row in having]
-            out[name] = mean_interval(values, [row.cluster for row in having], bounds=(0, 1))
-    return out
 
 
 def _costs(

@@ -17,9 +17,10 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.core.errors import InputError
+from tasks.known_tasks import TASKS
 from tasks.machine import Meter, device_and_dtype, metered
 from tasks.models.references import split_reference, weights_digest
-from tasks.prompts import chat, target
+from tasks.prompts import chat
 from tasks.run import TrainingSpec
 from tasks.sampling import hold_out, shuffled
 from tasks.store import put_folder, scratch
@@ -96,7 +97,8 @@ def question_row(
 ) -> Row:
     """Token ids of one example with a mask over the answer and the end of its turn."""
     asked = chat(prompt, question.question, passages)
-    return _row(decoder, asked, target(question), question.id, max_tokens)
+    answer = TASKS[prompt.task].target(question)
+    return _row(decoder, asked, answer, question.id, max_tokens)
 
 
 def general_row(decoder: "Decoder", text: GeneralText, max_tokens: int) -> Row:

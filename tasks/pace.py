@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterable
 
 from tasks.artifacts import ExampleSet, PathName
+from tasks.data.questions import read_questions
+from tasks.known_tasks import TASKS
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.endpoint import address
-from tasks.prompts import UNTUNED, is_tuned, reads_passages
+from tasks.prompts import is_tuned, reads_passages
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
 
@@ -16,6 +18,8 @@ ANSWERING_SHARE = 0.35
 TRAINING_SHARE = 0.4
 BURSTS = 6  # of matrix products, in which the speed is measured
 TOKENS_AROUND = 60  # of a question, its instruction, template and answer
+AROUND_AN_EXAMPLE = 12  # tokens of its label, and of what parts it from the next
+CHARACTERS_A_TOKEN = 4  # of English prose
 TOKENS_GENERAL = 12_000  # of the general questions' choices and texts that an example run has
 START_SECONDS = 45  # Prefect, imports, conversion of weights, MLflow
 
@@ -50,7 +54,7 @@ def estimate_seconds(
         params = planned.model.params
         for path in planned.paths:
             asked = examples.count("dev") + trials(run)
-            answering = asked * question_seconds(run, params, path, rate)
+            answering = asked * question_seconds(run, examples, params, path, rate)
             checks = general_seconds(params, rate) if is_tuned(path) or path == "prompt" else 0.0
             training = training_seconds(run, examples, params, path, rate)
             seconds[path] = seconds.get(path, 0.0) + answering + checks + training
@@ -59,12 +63,14 @@ def estimate_seconds(
 
 def trials(run: RunFile) -> int:
     """How many training questions a path answers to choose its prompt."""
-    return len(UNTUNED) * run.answering.prompt_sample
+    return len(TASKS[run.task].untuned) * run.answering.prompt_sample
 
 
-def question_seconds(run: RunFile, params: float | None, path: PathName, rate: float) -> float:
+def question_seconds(
+    run: RunFile, examples: ExampleSet, params: float | None, path: PathName, rate: float
+) -> float:
     """Seconds in which a model of this size answers one question; 0 where its size is unknown."""
-    return prompt_tokens(run, path) * 2 * (params or 0) / (rate * ANSWERING_SHARE)
+    return prompt_tokens(run, examples, path) * 2 * (params or 0) / (rate * ANSWERING_SHARE)
 
 
 def general_seconds(params: float | None, rate: float) -> float:
@@ -80,9 +86,18 @@ def training_seconds(
     return _train_tokens(run, examples, path) * flops / (rate * TRAINING_SHARE)
 
 
-def prompt_tokens(run: RunFile, path: PathName) -> float:
+def prompt_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
     """Tokens of one prompt with its answer, roughly."""
-    return TOKENS_AROUND + (run.index.k * run.index.chunk_tokens if reads_passages(path) else 0)
+    shown = run.index.k * _passage_tokens(run, examples) if reads_passages(path) else 0
+    return TOKENS_AROUND + shown
+
+
+def _passage_tokens(run: RunFile, examples: ExampleSet) -> float:
+    """A passage's tokens: chunks are nearly full; an example has those of its text and label."""
+    if TASKS[run.task].retrieves == "documents":
+        return run.index.chunk_tokens
+    texts = [one.question for one in read_questions(examples, "train")]
+    return AROUND_AN_EXAMPLE + sum(map(len, texts)) / CHARACTERS_A_TOKEN / len(texts)
 
 
 def _train_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
@@ -91,7 +106,7 @@ def _train_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
     spec = run.training
     epochs = spec.epochs_with_passages if reads_passages(path) else spec.epochs
     rows = examples.count("train") * (1 - spec.validation)
-    return epochs * rows * (prompt_tokens(run, path) + spec.replay * TOKENS_AROUND)
+    return epochs * rows * (prompt_tokens(run, examples, path) + spec.replay * TOKENS_AROUND)
 
 
 def sentence(seconds: dict[PathName, float]) -> str:
@@ -116,7 +131,7 @@ def hosted_sentences(
             continue
         each = trials(run) + examples.count("dev")
         requests = each * len(planned.paths) + examples.count("test")
-        read = sum(each * prompt_tokens(run, path) for path in planned.paths)
+        read = sum(each * prompt_tokens(run, examples, path) for path in planned.paths)
         price = run.price(planned.model.ref)
         text = f"{planned.model.ref}: up to {requests} requests to {address()}"
         text += f", roughly {read / 1000:.0f} thousand tokens"

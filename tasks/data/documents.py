@@ -114,7 +114,7 @@ def _in_folder(folder: Path, others: list[str]) -> Iterator[tuple[str, Document]
         if not is_text(file):
             others.append(name.encode(errors="backslashreplace").decode())
             continue
-        _check_id(str(folder), name)
+        check_id(str(folder), name)
         text, given = read_text(file), Metadata()
         if file.suffix.lower() != ".txt":
             given, text = front_matter(file, text)
@@ -126,7 +126,7 @@ def _in_rows(source: Path) -> Iterator[tuple[str, Document]]:
     for row in read_rows(source, columns, ["id", "text"], {"tags": ",;"}):
         read = as_value(_DocumentRow, row)
         filled(row.where, "id", read.id)
-        _check_id(f"{row.where}: id", read.id)
+        check_id(f"{row.where}: id", read.id)
         yield row.where, _document(read.id, read.text, source.name, _given(row.where, read))
 
 
@@ -138,7 +138,8 @@ def _given(where: str, read: _DocumentRow) -> Metadata:
     )
 
 
-def _check_id(where: str, name: str) -> None:
+def check_id(where: str, name: str) -> None:
+    """Raise an `InputError` if an id is too long, or holds what nobody sees."""
     seen = "".join(clean(name).splitlines()).replace("\t", "")
     if seen != unicodedata.normalize("NFC", name) or len(name) > MAX_ID:
         raise InputError(

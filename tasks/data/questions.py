@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from tasks import store
-from tasks.artifacts import Document, ExampleSet, Question, Split, SplitCount
+from tasks.artifacts import Document, Dropped, ExampleSet, Question, Split, SplitCount
 from tasks.core.errors import InputError
 from tasks.core.leakage import crossing, resembling
 from tasks.core.splits import assign, joined, questions_needed
@@ -42,13 +42,31 @@ def collect_questions(
     rows = read_rows(source, list(Question.model_fields), ["id", "question"], {"answers": "|"})
     known = {**(same_text or {}), **{document.id: document.id for document in documents}}
     found = [(row.where, _question(row, known)) for row in rows]
+    return stored(*split_up(source, found, data, seed))
+
+
+def split_up(
+    source: Path,
+    found: Sequence[tuple[str, Question]],
+    data: Data,
+    seed: int,
+    *,
+    by_kind: bool = False,
+) -> tuple[list[Question], tuple[Dropped, ...]]:
+    """Questions, each with the place of its row, every one in a split and none of them leaking.
+
+    With `by_kind`, splits that are drawn have every kind in its proportion.
+
+    Raises:
+        InputError: see `collect_questions`.
+    """
     by_id, repeated = unique(found, list(Question.model_fields))
     questions = [by_id[name] for name in sorted(by_id)]
     unsplit = [where for where, question in found if question.split is None]
     if not unsplit:
         _check_leaks(source, questions, data)
     elif len(unsplit) == len(found):
-        questions = _assigned(questions, data, seed)
+        questions = _assigned(questions, data, seed, by_kind)
     else:
         raise InputError(
             f"{unsplit[0]}: split", None, f"{', '.join(SPLITS)}, as other rows have one",
@@ -60,6 +78,13 @@ def collect_questions(
                 str(source), f"no {split} questions", "questions in train, dev and test",
                 "Add questions, or mend their splits (data.train and data.dev in the run file).",
             )  # fmt: skip
+    return questions, left_out({"the same row as another": repeated})
+
+
+def stored(
+    questions: Sequence[Question], dropped: tuple[Dropped, ...], labels: Sequence[str] = ()
+) -> ExampleSet:
+    """Questions with their splits, in the store."""
     counts = Counter((question.split, question.kind) for question in questions)
     return ExampleSet(
         questions=store.put_rows(questions),
@@ -69,7 +94,8 @@ def collect_questions(
             for kind in sorted({question.kind for question in questions})
             if counts[split, kind]
         ),
-        dropped=left_out({"the same row as another": repeated}),
+        dropped=dropped,
+        labels=tuple(labels),
     )
 
 
@@ -99,7 +125,9 @@ def _question(row: Row, known: Mapping[str, str]) -> Question:
     return read.model_copy(update={"question": asked, "answers": answers, "document": document})
 
 
-def _assigned(questions: Sequence[Question], data: Data, seed: int) -> list[Question]:
+def _assigned(
+    questions: Sequence[Question], data: Data, seed: int, by_kind: bool
+) -> list[Question]:
     if data.train + data.dev >= 1:
         raise InputError(
             "run file: data.train + data.dev", data.train + data.dev, "less than 1",
@@ -116,7 +144,13 @@ def _assigned(questions: Sequence[Question], data: Data, seed: int) -> list[Ques
     whole = joined(group.values(), near)
     sizes = Counter(whole[name] for name in group.values())
     shares = {"train": data.train, "dev": data.dev, "test": 1 - data.train - data.dev}
-    split = assign(sizes, shares, seed)
+    strata: dict[str, dict[str, int]] = {}  # groups, by the kind of their first question
+    placed = {whole[group[one.id]]: one.kind if by_kind else "" for one in reversed(questions)}
+    for name, kind in placed.items():
+        strata.setdefault(kind, {})[name] = sizes[name]
+    split = {
+        name: at for some in strata.values() for name, at in assign(some, shares, seed).items()
+    }
     return [
         question.model_copy(update={"split": split[whole[group[question.id]]]})
         for question in questions
@@ -159,6 +193,14 @@ def read_questions(examples: ExampleSet, split: Split | None = None) -> tuple[Qu
     """The questions of one split or of all, by id."""
     questions = store.get_rows(examples.questions, Question)
     return tuple(one for one in questions if split is None or one.split == split)
+
+
+def known_sources(examples: ExampleSet) -> tuple[Question, ...]:
+    """The dev questions that have an answer in a document that they name."""
+    if examples.labels:  # a labelled example names what it was taken from, not where to look
+        return ()
+    dev = read_questions(examples, "dev")
+    return tuple(one for one in dev if one.document and one.answerable)
 
 
 def check_enough(examples: ExampleSet, min_gain: float, confidence: float) -> None:

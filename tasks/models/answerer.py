@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tasks.artifacts import Adapter, Messages
-from tasks.models.decoder import Generation, Likelihood, load_decoder
+from tasks.models.decoder import Choice, Generation, Likelihood, load_decoder
 from tasks.models.endpoint import find_endpoint
 from tasks.models.hosted import Hosted
 from tasks.run import HOSTED
@@ -26,8 +26,20 @@ class Answerer(Protocol):
         batch_size: int = 32,
         step: str = "",
         timings: list[float] | None = None,
+        names: Sequence[str] = (),
     ) -> list[Generation]:
         """Greedy one-line continuations, in the order of the prompts."""
+
+    def choose(
+        self,
+        prompts: Sequence[str],
+        options: Sequence[str],
+        batch_size: int = 32,
+        step: str = "",
+        timings: list[float] | None = None,
+        names: Sequence[str] = (),
+    ) -> list[Choice]:
+        """How likely each option is as the whole answer to each prompt, in order."""
 
     def score(
         self, prompts: Sequence[str], continuations: Sequence[str], batch_size: int = 32,

@@ -16,6 +16,7 @@ from tasks.artifacts import Adapter, Messages
 from tasks.core.errors import InputError
 from tasks.machine import device_and_dtype
 from tasks.models.references import weights_digest, weights_folder
+from tasks.models.tree import Tree, batch_of, log_probabilities, tree_of
 from tasks.progress import progress
 from tasks.services import services
 from tasks.store import local_folder, scratch
@@ -43,6 +44,18 @@ class Likelihood:
 
     log_probability: float
     tokens: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Log-probability in nats of each option as the whole answer to one prompt.
+
+    `tokens_out` are those of the likeliest one, with its end.
+    """
+
+    log_probabilities: tuple[float, ...]
+    tokens_in: int
+    tokens_out: int
 
 
 class Decoder:
@@ -87,34 +100,38 @@ class Decoder:
         batch_size: int = 32,
         step: str = "",
         timings: list[float] | None = None,
+        names: Sequence[str] = (),
     ) -> list[Generation]:
         """Greedy one-line continuations, in the order of the prompts.
 
         Prompts are batched by length, and what all of them begin with is computed once.
-        `timings` is given each batch's seconds a prompt.
+        `timings` is given each batch's seconds a prompt; a prompt that is too long is told by its
+        name.
         """
         ids = self.encode(prompts)
-        self._check_lengths(ids, max_new_tokens)
-        shared = _shared_prefix(ids) if len(ids) > 1 else 0
-        cache = self._prefix_cache(ids[0][:shared]) if shared else None
+        self._check_lengths(ids, max_new_tokens, names)
+        shared, cache = self._shared(ids)
 
         def answered(batch: list[int]) -> list[Generation]:
-            began = time.perf_counter()
-            made = self._generate([ids[i] for i in batch], shared, cache, max_new_tokens)
-            if timings is not None:
-                timings.append((time.perf_counter() - began) / len(batch))
-            return made
+            return self._generate([ids[i] for i in batch], shared, cache, max_new_tokens)
 
-        return _longest_first([len(row) for row in ids], answered, batch_size, step or "answering")
+        lengths = [len(row) for row in ids]
+        return _longest_first(lengths, _timed(answered, timings), batch_size, step or "answering")
 
-    def _check_lengths(self, ids: list[list[int]], new: int) -> None:
+    def _check_lengths(self, ids: list[list[int]], new: int, names: Sequence[str]) -> None:
         limit = getattr(self.model.config, "max_position_embeddings", None)
-        longest = max((len(row) for row in ids), default=0) + new
-        if limit is not None and longest > limit:
+        at = max(range(len(ids)), key=lambda i: len(ids[i]), default=None)
+        if limit is not None and at is not None and len(ids[at]) + new > limit:
             raise InputError(
-                "prompt", f"{longest} tokens", f"at most {limit} tokens for this model",
-                "Lower index.k, index.chunk_tokens or answering.demonstrations.",
+                f"prompt of {names[at]}" if names else "prompt", f"{len(ids[at]) + new} tokens",
+                f"at most {limit} tokens for this model",
+                "Shorten it, or lower index.k, index.chunk_tokens or answering.demonstrations.",
             )  # fmt: skip
+
+    def _shared(self, ids: list[list[int]]) -> tuple[int, Any]:
+        """How many tokens all prompts begin with, and the cache of what is computed of them."""
+        shared = _shared_prefix(ids) if len(ids) > 1 else 0
+        return shared, self._prefix_cache(ids[0][:shared]) if shared else None
 
     def _prefix_cache(self, prefix: list[int]) -> Any:
         tokens = torch.tensor([prefix], device=self.device)
@@ -154,36 +171,79 @@ class Decoder:
         step: str = "",
     ) -> list[Likelihood]:  # fmt: skip
         """Log-probability of each continuation after its prompt, in order."""
-        heads, tails = self.encode(prompts), self.encode(continuations)
+        tails = self.encode(continuations)
+        asked: dict[str, list[int]] = {}  # which continuations each prompt has
+        for at, prompt in enumerate(prompts):
+            asked.setdefault(prompt, []).append(at)
+        trees = [tree_of([tails[at] for at in places]) for places in asked.values()]
+        likely = self._likely(self.encode(list(asked)), trees, (), batch_size, step or "scoring")
+        found = {
+            at: Likelihood(value, len(tails[at]))
+            for places, values in zip(asked.values(), likely, strict=True)
+            for at, value in zip(places, values, strict=True)
+        }
+        return [found[at] for at in range(len(prompts))]
 
-        def scored(batch: list[int]) -> list[Likelihood]:
-            return self._score([(heads[i], tails[i]) for i in batch])
+    @torch.inference_mode()
+    def choose(
+        self,
+        prompts: Sequence[str],
+        options: Sequence[str],
+        batch_size: int = 32,
+        step: str = "",
+        timings: list[float] | None = None,
+        names: Sequence[str] = (),
+    ) -> list[Choice]:
+        """How likely each option is as the whole one-line answer to each prompt, in order.
 
-        lengths = [len(head) + len(tail) for head, tail in zip(heads, tails, strict=True)]
-        return _longest_first(lengths, scored, batch_size, step or "scoring")
+        The end of the line counts, so that an option which begins another is not the likelier for
+        being shorter.
+        """
+        ids, tails = self.encode(prompts), self.encode(options)
+        self._check_lengths(ids, max(len(tail) for tail in tails), names)
+        trees = [tree_of(tails)] * len(ids)
+        likely = self._likely(ids, trees, self.stops(), batch_size, step or "choosing", timings)
+        return [
+            Choice(tuple(row), len(head), len(tails[row.index(max(row))]) + 1)
+            for head, row in zip(ids, likely, strict=True)
+        ]
 
-    def _score(self, rows: list[tuple[list[int], list[int]]]) -> list[Likelihood]:
-        width = max(len(head) + len(tail) for head, tail in rows)
-        tokens = torch.full((len(rows), width), self.tokenizer.pad_token_id)
-        mask = torch.zeros_like(tokens)
-        places: list[tuple[int, int]] = []  # (row, position whose next token is scored)
-        targets: list[int] = []
-        for i, (head, tail) in enumerate(rows):
-            tokens[i, : len(head) + len(tail)] = torch.tensor(head + tail)
-            mask[i, : len(head) + len(tail)] = 1
-            places += [(i, len(head) - 1 + j) for j in range(len(tail))]
-            targets += tail
-        logits = logits_at(
-            self.model, tokens.to(self.device), mask.to(self.device),
-            torch.tensor(places, device=self.device),
-        )  # fmt: skip
-        picked = torch.log_softmax(logits.float(), -1)[
-            torch.arange(len(targets)), torch.tensor(targets, device=self.device)
-        ].tolist()
-        sums = [0.0] * len(rows)
-        for (i, _), value in zip(places, picked, strict=True):
-            sums[i] += value
-        return [Likelihood(sums[i], len(tail)) for i, (_, tail) in enumerate(rows)]
+    def _likely(
+        self,
+        heads: list[list[int]],
+        trees: list[Tree],
+        stops: Sequence[int],
+        batch_size: int,
+        step: str,
+        timings: list[float] | None = None,
+    ) -> list[list[float]]:
+        """Log-probability of each continuation of each prompt; prompts are computed once."""
+        shared, cache = self._shared(heads)
+
+        def scored(batch: list[int]) -> list[list[float]]:
+            own = [trees[i] for i in batch]
+            pad = int(self.tokenizer.pad_token_id)
+            laid = batch_of([heads[i][shared:] for i in batch], own, shared, pad)
+            before = _repeated(cache, len(batch), self.model.config) if shared else None
+            return log_probabilities(self.model, laid, own, before, stops)
+
+        lengths = [len(head) + len(tree.tokens) for head, tree in zip(heads, trees, strict=True)]
+        return _longest_first(lengths, _timed(scored, timings), batch_size, step)
+
+
+def _timed(
+    compute: Callable[[list[int]], list[Made]], timings: list[float] | None
+) -> Callable[[list[int]], list[Made]]:
+    """The same, noting the seconds that each batch takes for a prompt."""
+
+    def timed(batch: list[int]) -> list[Made]:
+        began = time.perf_counter()
+        made = compute(batch)
+        if timings is not None:
+            timings.append((time.perf_counter() - began) / len(batch))
+        return made
+
+    return timed
 
 
 def _longest_first(

@@ -9,13 +9,14 @@ from typing import Any
 
 from tasks.artifacts import Messages
 from tasks.core.errors import InputError
-from tasks.models.decoder import Generation, Likelihood
+from tasks.models.decoder import Choice, Generation, Likelihood
 from tasks.models.endpoint import Endpoint
 from tasks.models.kept import Response
 from tasks.models.spending import current
 from tasks.progress import progress
 
 LISTED = 20  # first tokens that OpenAI's API gives log-probabilities of, at most
+FIRST = {"max_completion_tokens": 1, "logprobs": True, "top_logprobs": LISTED}
 
 
 class Hosted:
@@ -45,11 +46,13 @@ class Hosted:
         batch_size: int = 1,
         step: str = "",
         timings: list[float] | None = None,
+        names: Sequence[str] = (),
     ) -> list[Generation]:
         """Greedy one-line continuations, in the order of the prompts; equal prompts are sent once.
 
         `timings` is given each answer's latency, that of the request which paid for it.
-        `batch_size` is a local model's: here the run file's `hosted.concurrency` counts.
+        `batch_size` and `names` are a local model's: here `hosted.concurrency` counts, and the
+        endpoint itself knows how long a prompt may be.
         """
         options = {"max_completion_tokens": max_new_tokens, "stop": ["\n"]}
         made = self._ask(prompts, options, step or "answering")
@@ -74,8 +77,7 @@ class Hosted:
             InputError: the endpoint gives no log-probabilities, or the likeliest token begins
                 two of a prompt's continuations.
         """
-        options = {"max_completion_tokens": 1, "logprobs": True, "top_logprobs": LISTED}
-        made = self._ask(prompts, options, step or "scoring")
+        made = self._ask(prompts, FIRST, step or "scoring")
         choices: dict[str, list[str]] = {}
         for prompt, continuation in zip(prompts, continuations, strict=True):
             choices.setdefault(prompt, []).append(continuation)
@@ -83,6 +85,30 @@ class Hosted:
             Likelihood(first_token(self._top(one), continuation, choices[prompt]), 1)
             for prompt, continuation, one in zip(prompts, continuations, made, strict=True)
         ]
+
+    def choose(
+        self,
+        prompts: Sequence[str],
+        options: Sequence[str],
+        batch_size: int = 1,
+        step: str = "",
+        timings: list[float] | None = None,
+        names: Sequence[str] = (),
+    ) -> list[Choice]:
+        """How likely each option is by the first token of an answer, in the order of the prompts.
+
+        As in `score`, options must begin differently; one request for each different prompt.
+        """
+        made = self._ask(prompts, FIRST, step or "choosing")
+        if timings is not None:
+            timings += [one.seconds for one in made]
+        return [
+            Choice(
+                tuple(first_token(self._top(one), option, options) for option in options),
+                one.tokens_in, one.tokens_out,
+            )
+            for one in made
+        ]  # fmt: skip
 
     def _top(self, response: Response) -> tuple[tuple[str, float], ...]:
         if not response.top:

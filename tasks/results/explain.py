@@ -10,6 +10,7 @@ from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.core.race_record import Raced
 from tasks.core.stats import Interval
+from tasks.metrics import single
 from tasks.results.finished import Finished, answers_in, read_finished
 
 MOST_DIFFERENT = 10
@@ -167,6 +168,7 @@ def differing(best: Sequence[Scorecard], most: int = MOST_DIFFERENT) -> tuple[Sh
     """The questions on which two paths' scores differ most, both answers side by side."""
     metric = best[0].primary
     first, second = ({a.question_id: a for a in answers_in(card, metric)} for card in best)
+    metric = single(metric, list(first.values()))
     both = [name for name in first if name in second]
 
     def apart(name: str) -> float:
@@ -182,6 +184,7 @@ def differing(best: Sequence[Scorecard], most: int = MOST_DIFFERENT) -> tuple[Sh
 def shown(sides: Sequence[tuple[PathName, Answer]], metric: str) -> Shown:
     """One question with these paths' answers."""
     _, answer = sides[0]
+    metric = single(metric, [answer])
     return Shown(
         question_id=answer.question_id,
         question=answer.question,

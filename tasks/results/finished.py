@@ -13,6 +13,7 @@ from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.core.race import State
 from tasks.core.veto import MEASURED
+from tasks.metrics import single
 from tasks.results.outcome import Outcome, Planned
 from tasks.run import RunFile, parse_run
 from tasks.store import get_rows
@@ -86,6 +87,7 @@ def answers_in(card: Scorecard, metric: str) -> tuple[Answer, ...]:
             where, str(error)[:200], "the answers that the run kept, each with its scores",
             "Run again: what else is kept costs nothing.",
         ) from error  # fmt: skip
+    metric = single(metric, rows)
     for row in rows:
         if metric not in row.scores:
             known = ", ".join(sorted(set.intersection(*(set(one.scores) for one in rows))))

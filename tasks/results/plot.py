@@ -1,17 +1,22 @@
-"""Quality against cost as one picture: what each system scores and what an answer takes."""
+"""Pictures: what each system scores and what an answer takes; which labels are taken for which."""
 
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tasks.artifacts import Scorecard
+from tasks.artifacts import Answer, Scorecard
+from tasks.core.labels import confusion
 from tasks.results.record import seconds_per_question
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Colours that stay apart for colour-blind readers (Paul Tol's bright scheme); shapes tell models.
 COLOURS = {"prompt": "#4477AA", "rag": "#228833", "finetune": "#EE6677", "finetune+rag": "#AA3377"}
 MARKERS = "osD^vP"
 INK, FAINT = "#222222", "#DDDDDD"
+HALF = 0.5  # share of a row from which a cell is dark, and its number white
 
 
 def plot_quality_cost(cards: Sequence[Scorecard], target: Path) -> Path:
@@ -56,6 +61,34 @@ def _draw(axes: Any, card: Scorecard, marker: str, label: str) -> None:
         color=INK,
         fontsize=9,
     )
+
+
+def plot_confusion(answers: Sequence[Answer], title: str) -> "Figure":
+    """How often each expected label (row) was answered by each label (column).
+
+    `answers` were chosen among labels; cells are shaded by their share of the row.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    labels = list(answers[0].probabilities)
+    expected = [answer.expected[0] for answer in answers]
+    counts = confusion(expected, [answer.answer for answer in answers], labels)
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
+    side = max(4.0, 0.5 * len(labels) + 2)
+    figure = Figure(figsize=(side + 1, side), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in zip(*counts.nonzero(), strict=True):
+        colour = "white" if shares[row, column] > HALF else INK
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", color=INK)
+    axes.set_yticks(range(len(labels)), labels, color=INK)
+    axes.set_xlabel("answered", color=INK)
+    axes.set_ylabel("expected", color=INK)
+    axes.set_title(title, loc="left", color=INK, fontsize=11)
+    return figure
 
 
 def _arm(length: float) -> float:

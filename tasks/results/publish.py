@@ -16,6 +16,7 @@ from tasks.artifacts import (
 from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.machine import PROCESS
+from tasks.metrics import values
 from tasks.results.outcome import Champion
 from tasks.results.record import RunRecord, answers_of
 from tasks.run import RunFile
@@ -78,7 +79,7 @@ def register_best(
         dev = {question.id: question for question in read_questions(examples, "dev")}
         asked = [dev[row.question_id] for row in answers_of(card)]
         answers = answer_questions(system, asked, "dev", run.answering.batch_size)
-        return [row.scores[card.primary] for row in get_rows(answers.blob, Answer)]
+        return values(get_rows(answers.blob, Answer), card.primary)
 
     return register(candidate, rescore)
 

@@ -21,6 +21,7 @@ from tasks.artifacts import (
 )
 from tasks.core.decide import Verdict
 from tasks.core.stats import Interval, lower_bound, paired_gain
+from tasks.metrics import values
 from tasks.results.outcome import Champion
 from tasks.results.record import answers_of
 from tasks.results.tracking import connect, open_experiment
@@ -115,12 +116,13 @@ def _beats(candidate: Candidate, version: str, rescore: Rescore) -> bool:
     if card.questions_digest == candidate.scorecard.questions_digest:
         lines = _artifact(name, version, "answers.jsonl").read_text(encoding="utf-8").split("\n")
         held = [Answer.model_validate_json(line) for line in lines if line]
-        scores = {answer.question_id: answer.scores[primary] for answer in held}
-        incumbent: Sequence[float] = [scores[answer.question_id] for answer in answers]
+        by_id = {answer.question_id: answer for answer in held}
+        same = [by_id[answer.question_id] for answer in answers]
+        incumbent: Sequence[float] = values(same, primary)
     else:
         incumbent = rescore(registered_system(name, version))
     return is_better(
-        [answer.scores[primary] for answer in answers],
+        values(answers, primary),
         incumbent,
         [answer.cluster for answer in answers],
         candidate.verdict.confidence,

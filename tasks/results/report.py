@@ -10,6 +10,8 @@ from pydantic_core import to_json
 from tasks.artifacts import SCHEMA_VERSION, Answer, Scorecard
 from tasks.core.decide import Verdict
 from tasks.core.stats import Interval
+from tasks.data.questions import SPLITS
+from tasks.metrics import WHOLE
 from tasks.models.spending import Spent
 from tasks.results.markdown import table as _table
 from tasks.results.plot import plot_quality_cost
@@ -23,7 +25,7 @@ MOST_DIFFERENT = 5
 CELL = 160  # characters of an answer that a table shows
 METRIC_NAMES = {
     "f1": "token F1", "exact_match": "exact match", "contains": "contained",
-    "refused": "refused", "recall_at_k": "recall@k", "mrr": "MRR",
+    "refused": "refused", "recall_at_k": "recall@k", "mrr": "MRR", "macro_f1": "macro-F1",
 }  # fmt: skip
 
 
@@ -116,7 +118,8 @@ def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
         )
     if cards:
         parts += ["### What was measured", _quality(cards), _costs(record, cards)]
-        parts += ["### By kind of question", _by_kind(cards)]
+        labels = cards[0].system.prompt.labels
+        parts += ["### By label" if labels else "### By kind of question", _by_kind(cards)]
     parts += _reasoning(verdict)
     if len(cards) > 1:
         parts += _differences(cards)
@@ -169,7 +172,7 @@ def _costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:
 
 
 def _by_kind(cards: Sequence[Scorecard]) -> str:
-    primary = cards[0].primary
+    primary = _single(cards[0])
     kinds = list(dict.fromkeys(kind for card in cards for kind in card.by_kind))
     rows = [
         (f"`{card.path}`",
@@ -177,7 +180,8 @@ def _by_kind(cards: Sequence[Scorecard]) -> str:
            for k in kinds))
         for card in cards
     ]  # fmt: skip
-    return f"{_table(('path', *kinds), rows)}\n\n{_metric(primary)} for each kind of question."
+    each = "label (its recall)" if cards[0].system.prompt.labels else "kind of question"
+    return f"{_table(('path', *kinds), rows)}\n\n{_metric(primary)} for each {each}."
 
 
 def _reasoning(verdict: Verdict) -> list[str]:
@@ -208,8 +212,8 @@ def _reasoning(verdict: Verdict) -> list[str]:
 
 def _differences(cards: Sequence[Scorecard]) -> list[str]:
     """The questions on which the two best paths differ most, best path first."""
-    primary = cards[0].primary
-    first, second = sorted(cards, key=lambda c: c.metrics[primary].value, reverse=True)[:2]
+    best = sorted(cards, key=lambda c: c.metrics[c.primary].value, reverse=True)
+    first, second, primary = *best[:2], _single(cards[0])
     other = {answer.question_id: answer for answer in answers_of(second)}
     pairs = [(a, other[a.question_id]) for a in answers_of(first) if a.question_id in other]
 
@@ -226,6 +230,12 @@ def _differences(cards: Sequence[Scorecard]) -> list[str]:
     title = f"### Where `{first.path}` and `{second.path}` differ most"
     heads = ("question", "expected", f"`{first.path}`", f"`{second.path}`")
     return [title, _table(heads, rows) if rows else "They score the same on every question."]
+
+
+def _single(card: Scorecard) -> str:
+    """The metric for single answers and kinds of question: the primary, if these have one."""
+    rest = (name for names in card.by_kind.values() for name in names)
+    return next(rest, card.primary) if card.primary in WHOLE else card.primary
 
 
 def _search(record: RunRecord) -> list[str]:
@@ -253,8 +263,7 @@ def _times(record: RunRecord) -> list[str]:
 
 
 def _inputs(record: RunRecord) -> str:
-    lines = [f"{record.corpus.count} documents"]
-    lines += [f"{c.count} {c.split} questions of kind {c.kind}" for c in record.examples.counts]
+    lines = _counts(record)
     lines += [
         f"left out, {dropped.reason}: {dropped.count} ({', '.join(dropped.examples)})"
         for dropped in (*record.corpus.dropped, *record.examples.dropped)
@@ -263,6 +272,15 @@ def _inputs(record: RunRecord) -> str:
         lines.append(_spent(record.spent))
     lines.append(f"run `{record.run_id}`, run file digest `{record.run.digest}`")
     return _bullets(lines)
+
+
+def _counts(record: RunRecord) -> list[str]:
+    examples = record.examples
+    if examples.labels:
+        each = ", ".join(f"{examples.count(split)} {split}" for split in SPLITS)
+        return [f"examples of {len(examples.labels)} labels: {each}"]
+    kinds = [f"{c.count} {c.split} questions of kind {c.kind}" for c in examples.counts]
+    return [f"{record.corpus.count} documents", *kinds]
 
 
 def _spent(spent: Spent) -> str:

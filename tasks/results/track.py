@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Answer, Blob, Document, Question, Scorecard, Training, Value
+from tasks.results.plot import plot_confusion
 from tasks.results.record import GeneralOf, RunRecord, Stage, answers_of, seconds_per_question
 from tasks.results.tracking import check_tracking, connect, open_experiment
 from tasks.retrieval.track_index import log_build_files
@@ -84,7 +85,11 @@ def _log_system(record: RunRecord, card: Scorecard) -> str:
         same = [c for c in record.scorecards if (c.model, c.path) == (card.model, card.path)]
         for one in same:
             mlflow.log_metrics(_metrics(one))
-            mlflow.log_table(_answer_table(answers_of(one)), f"answers_{one.split}.json")
+            answers = answers_of(one)
+            mlflow.log_table(_answer_table(answers), f"answers_{one.split}.json")
+            if one.system.prompt.labels:
+                title = f"{name}, {one.split}"
+                mlflow.log_figure(plot_confusion(answers, title), f"confusion_{one.split}.png")
         if training is not None:
             mlflow.log_metrics(_numbers(training.cost.model_dump(), "cost/train_"))
             _log_curve(run.info.run_id, training)
@@ -260,6 +265,7 @@ def _answer_table(answers: Sequence[Answer]) -> dict[str, list[Any]]:
             "tokens_in": answer.tokens_in,
             "tokens_out": answer.tokens_out,
             **{name: answer.scores.get(name) for name in names},
+            **{f"p({label})": chance for label, chance in answer.probabilities.items()},
         }
         for answer in answers
     ]

@@ -33,7 +33,7 @@ PROBED = 0.2  # share of the partitions that a search reads from there on
 IDS_AT_ONCE = 4096  # in one condition
 CURRENT = "current.json"
 STRINGS = ("id", "document", "title", "source", "date", "text", "sha", "document_sha")
-SHOWN = ["document", "title", "source", "position", "text", "sha"]
+SHOWN = ["document", "title", "source", "position", "text", "sha", "tags"]
 
 
 class _Opened(NamedTuple):
@@ -249,9 +249,8 @@ def _rows(search: Any, query: Query, score: str) -> list[dict[str, Any]]:
 def _passage(row: Mapping[str, Any], score: float) -> Passage:
     # Six decimals, so that equal passages tie whatever the order of the sums. Validation would
     # take longer than the search.
-    return Passage.model_construct(
-        **{name: row[name] for name in SHOWN}, score=round(float(score), 6)
-    )
+    held = {name: row[name] for name in SHOWN} | {"tags": tuple(row["tags"] or ())}
+    return Passage.model_construct(**held, score=round(float(score), 6))
 
 
 def _ordered(passages: Iterable[Passage]) -> Ranked:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.artifacts import SCHEMA_VERSION, Blob, Corpus, ExampleSet, Index, Question, Value
 from tasks.core.errors import InputError
 from tasks.data.documents import read_documents
-from tasks.data.questions import collect_questions, read_questions
+from tasks.data.questions import collect_questions, known_sources
 from tasks.data.rows import read_rows
 from tasks.retrieval.backend import BACKENDS
 from tasks.retrieval.index import build, index_report, manifest_of, versions
@@ -45,7 +45,7 @@ def follow_sources(
     """
     began = time.perf_counter()
     present = current(name, spec.backend)
-    index = build(corpus, spec, name, canaries_of(examples), used=used())
+    index = build(corpus, spec, name, known_sources(examples), used=used())
     now = current(name, spec.backend)
     changed = present is None or now is None or (now.sha, now.built) != (present.sha, present.built)
     report = index_report(index)
@@ -113,12 +113,6 @@ def collect_canaries(source: Path, corpus: Corpus, data: Data, seed: int) -> Exa
     named = {one: one for row in rows if isinstance(one := row.fields.get("document"), str)}
     known = {**named, **corpus.same_text}
     return collect_questions(source, read_documents(corpus), data, seed, known)
-
-
-def canaries_of(examples: ExampleSet) -> tuple[Question, ...]:
-    """The dev questions that have an answer in a document that they name."""
-    dev = read_questions(examples, "dev")
-    return tuple(one for one in dev if one.document and one.answerable)
 
 
 def _untouched(report: BuildReport, index: Index, seconds: float) -> BuildReport:

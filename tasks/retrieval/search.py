@@ -115,7 +115,12 @@ def open_latest(index: Index, load: Callable[[str], Encoder] = load_encoder) -> 
     return _opened(latest(index), backend_of(index), load)
 
 
-def search_latest(index: Index, queries: Sequence[str], how: Search) -> tuple[Found, Index]:
+def search_latest(
+    index: Index,
+    queries: Sequence[str],
+    how: Search,
+    search: Callable[[Searcher, Sequence[str], Search], Found] = Searcher.search,
+) -> tuple[Found, Index]:
     """Search what an index's name points at now: all of it in one version, which is named.
 
     A version that is removed under the search is replaced by what the name points at then.
@@ -123,7 +128,7 @@ def search_latest(index: Index, queries: Sequence[str], how: Search) -> tuple[Fo
     while True:
         searcher = open_latest(index)
         try:
-            return searcher.search(queries, how), searcher.index
+            return search(searcher, queries, how), searcher.index
         except Exception:  # each store has faults of its own for what is gone
             if latest(index).address == searcher.index.address:
                 raise

@@ -7,7 +7,7 @@ from tasks.artifacts import Corpus, ExampleSet, Index, Question, Search, Value
 from tasks.core import digest
 from tasks.core.errors import InputError
 from tasks.core.ranking import ndcg_at, recall_at, reciprocal_rank
-from tasks.data.questions import read_questions
+from tasks.data.questions import known_sources
 from tasks.retrieval.backend import BACKENDS, Backend, collection_name
 from tasks.retrieval.encoding import Encoder, load_encoder
 from tasks.retrieval.filling import Job, filled
@@ -65,7 +65,7 @@ def choose_settings(
     """
     if not (spec.try_chunk_tokens or spec.try_alpha or spec.try_k):
         return SettingsSearch(trials=(), chosen=spec, questions=0)
-    questions = [q for q in read_questions(examples, "dev") if q.document and q.answerable]
+    questions = known_sources(examples)
     if not questions:
         raise InputError(
             "index.try_*", "no dev question names its source document", "at least one",

@@ -166,7 +166,7 @@ class Weaviate:
             "limit": min(query.k, MOST),
             "filters": where_filter(query.where),
             "return_metadata": MetadataQuery(distance=True),
-            "return_properties": list(PASSAGE),
+            "return_properties": [*PASSAGE, "tags"],
         }
 
         def nearest(vector: Vectors) -> Ranked:
@@ -186,7 +186,7 @@ class Weaviate:
             "limit": min(query.k, MOST),
             "filters": where_filter(query.where),
             "return_metadata": MetadataQuery(score=True),
-            "return_properties": list(PASSAGE),
+            "return_properties": [*PASSAGE, "tags"],
         }
 
         def best(asked: str) -> Ranked:
@@ -213,7 +213,7 @@ class Weaviate:
             ]
             with clear(address):
                 rows = search(
-                    filters=Filter.any_of(wanted), limit=MOST, return_properties=list(PASSAGE)
+                    filters=Filter.any_of(wanted), limit=MOST, return_properties=[*PASSAGE, "tags"]
                 ).objects
             passages = (passage_of(row, 0.0) for row in rows)
             found |= {(one.document, one.position): one for one in passages}

@@ -92,7 +92,9 @@ def vector_of(found: Any) -> Vectors:
 
 def passage_of(found: Any, score: float) -> Passage:
     """An object read back, at six decimals: equal passages tie whatever the order of the sums."""
-    return Passage(**{name: found.properties[name] for name in PASSAGE}, score=round(score, 6))
+    held = {name: found.properties[name] for name in PASSAGE}
+    tags = tuple(found.properties.get("tags") or ())
+    return Passage(**held, tags=tags, score=round(score, 6))
 
 
 def ranked(passages: Ranked) -> Ranked:

@@ -1,6 +1,7 @@
-"""Run the benchmarks of answering and of building an index, one after the other: `make bench`."""
+"""Run the benchmarks of answering, labels and building an index, one by one: `make bench`."""
 
-from tests.benchmarks import bench_answering, bench_index_build
+from tests.benchmarks import bench_answering, bench_index_build, bench_labels
 
 bench_answering.main()
+bench_labels.main()
 bench_index_build.main([])

@@ -33,8 +33,9 @@ from tasks.core.evidence import Evidence
 from tasks.core.rule import size_rule
 from tasks.core.stats import Interval, mean_interval
 from tasks.core.veto import Veto
+from tasks.metrics import by_kind, intervals
 from tasks.results.outcome import Champion, Outcome, Plan, Planned
-from tasks.results.record import GeneralOf, RunRecord, Stage
+from tasks.results.record import GeneralOf, RunRecord, Stage, answers_of
 from tasks.retrieval.index_record import BuildReport
 from tasks.retrieval.refresh import IndexBuild
 from tasks.retrieval.settings import SettingsSearch, Trial
@@ -187,6 +188,34 @@ def record(home: Path, tmp_path: Path, run_file: RunFile, make_card: MakeCard) -
         stages=(Stage(name="collect", seconds=0.5, reused=True),
                 Stage(name="fine-tune", seconds=90.25, reused=False)),
     )  # fmt: skip
+
+
+@pytest.fixture
+def labelled(record: RunRecord, make_card: MakeCard) -> RunRecord:
+    """The same run as a classification: 20 examples of two labels, each path wrong on some."""
+    cards = []
+    for card, wrong in zip(record.scorecards[:2], (8, 2), strict=True):
+        prompt = card.system.prompt.model_copy(
+            update={"task": "classification", "labels": ("a", "b")}
+        )
+        rows = []
+        for number, row in enumerate(answers_of(card)):
+            label = "ab"[number % 2]
+            given = "ab"[(number + (number < wrong)) % 2]
+            rows.append(row.model_copy(update={
+                "expected": (label,), "kind": label, "answer": given,
+                "scores": {"accuracy": float(given == label)},
+                "probabilities": {one: 0.9 if one == given else 0.1 for one in "ab"},
+            }))  # fmt: skip
+        blob = put_rows(rows)
+        cards.append(card.model_copy(update={
+            "system": card.system.model_copy(update={"prompt": prompt}), "primary": "macro_f1",
+            "metrics": intervals(rows, ("macro_f1", "accuracy", "calibration_error")),
+            "by_kind": by_kind(rows, ("macro_f1", "accuracy")),
+            "answers": {"uri": blob.uri, "digest": blob.sha},
+        }))  # fmt: skip
+    examples = record.examples.model_copy(update={"labels": ("a", "b")})
+    return record.model_copy(update={"scorecards": tuple(cards), "examples": examples})
 
 
 @pytest.fixture

@@ -146,4 +146,4 @@ def test_a_path_without_retrieval_answers_without_an_index(
     tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answering, "load_answerer", lambda *_: Echo())
-    assert reply(System(model=tiny_model, prompt=BARE), "which?") == ("red", (), None)
+    assert reply(System(model=tiny_model, prompt=BARE), "which?") == ("red", (), None, {})

@@ -12,6 +12,7 @@ from tasks.core.errors import InputError
 from tasks.data.collect import (
     check_enough,
     collect_documents,
+    collect_examples,
     collect_general,
     collect_questions,
     read_documents,
@@ -291,6 +292,70 @@ def test_a_split_too_small_to_decide_says_how_many_are_needed(
     assert_explained(case, lambda: check_enough(examples, min_gain, 0.95))
 
 
+def example(n: int, label: str, split: str | None = None, **changes: Any) -> dict[str, Any]:
+    row = {"text": f"ticket number {n} asks about {label}", "label": label, "split": split}
+    return {key: value for key, value in (row | changes).items() if value is not None}
+
+
+LABELLED = [
+    example(n, label, split)
+    for n, split in enumerate(("train", "dev", "test"))
+    for label in ("refund", "delivery")
+]
+
+EXAMPLES = [
+    Case("e.jsonl", "", "e.jsonl", "no rows", "one row", "Fill"),
+    Case("e.jsonl", [*LABELLED, example(9, "refund", text=" ")], "line 7: text", " ", "not blank",
+         "Fill"),
+    Case("e.jsonl", [*LABELLED, example(9, " ")], "line 7: label", " ", "not blank", "Fill"),
+    Case("e.jsonl", [{"text": "t"}], "line 1: label", "None", "a value", "Add 'label'"),
+    Case("e.jsonl", [{"text": "t", "labels": "x", "label": "x"}], "line 1: labels", "labels",
+         "label", "Did you mean 'label'?"),
+    Case("e.jsonl", [{"text": "t", "label": 1}], "line 1: label", "1", "string", "Change"),
+    Case("e.jsonl", [{"text": "t", "label": "a\nb"}], "line 1: label", "a\nb", "one line", "mend"),
+    Case("e.jsonl", [{"text": "t", "label": "x" * 201}], "line 1: label", "xxx", "200", "Shorten"),
+    Case("e.jsonl", [example(1, "a", id=" ")], "line 1: id", " ", "not blank", "Fill"),
+    Case("e.jsonl", [*LABELLED, example(9, "refunds", "test")], "test example", "refunds",
+         "a label of the training split: delivery, refund", "Did you mean 'refund'?"),
+    Case("e.jsonl", [*LABELLED, example(9, "xyz", "dev")], "dev example", "xyz", "training split",
+         "Add training examples of it"),
+    Case("e.jsonl", [example(n, "refund", split) for n, split in enumerate(
+        ("train", "dev", "test"))], "e.jsonl", "one label only: refund", "at least two", "another"),
+    Case("e.jsonl", [example(1, "refund"), example(2, "delivery")], "e.jsonl", "no dev",
+         "train, dev and test", "Add"),
+    Case("e.jsonl", [example(1, "a", "train"), example(2, "b", "dev")], "e.jsonl", "no test",
+         "train, dev and test", "Add"),
+    Case("e.jsonl", [*LABELLED, example(0, "refund", "test")], "e.jsonl", "(test)",
+         "near-duplicate", "Move"),
+    Case("e.jsonl", [example(1, "a", "train", document="d"), example(2, "b", "dev", document="d"),
+                     example(3, "a", "test")], "e.jsonl", "d (dev, train)", "one split",
+         "share_documents"),
+    Case("e.jsonl", [*LABELLED, example(9, "refund", "valid")], "line 7: split", "valid", "'dev'",
+         "Change"),
+    Case("e.csv", "text,intent\nhello,x\n", "line 1", "text,intent", "text, label", "Add label"),
+    Case("e.csv", "text,label\n,x\n", "line 2: text", "None", "a value", "Add 'text'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", EXAMPLES, ids=ids)
+def test_labelled_examples_at_fault_are_explained_and_leave_nothing_in_the_store(
+    case: Case, tmp_path: Path, home: Path
+) -> None:
+    source = write(tmp_path / case.name, case.content)
+    assert_explained(case, lambda: collect_examples(source, Data(examples="e"), 7))
+    assert not home.exists()
+
+
+def test_two_examples_in_all_are_too_few_to_decide(tmp_path: Path) -> None:
+    """With a third, so that every split has one, it says how many it takes."""
+    source = write(tmp_path / "e.jsonl", LABELLED[:1] + LABELLED[2:3] + LABELLED[5:])
+    case = Case("", "", "test example", "delivery", "training split", "Add training")
+    assert_explained(case, lambda: collect_examples(source, Data(examples="e"), 7))
+    examples = collect_examples(write(tmp_path / "f.jsonl", LABELLED), Data(examples="e"), 7)
+    case = Case("", "", "dev split", "2 with an answer", "at least 25", "takes about 155")
+    assert_explained(case, lambda: check_enough(examples, 0.1, 0.95))
+
+
 ITEM = {"id": "a", "question": "?", "choices": ["x", "y"], "answer": 0}
 TEXTS = [{"id": one, "question": "?", "text": "t", "split": one} for one in ("replay", "heldout")]
 
@@ -318,6 +383,8 @@ def test_general_knowledge_at_fault_is_explained(case: Case, tmp_path: Path) -> 
 HEAD = 'name = "x"\n'
 DATA = '[data]\ndocuments = "d"\nquestions = "q"\n'
 MODELS = '[[models]]\nref = "openai:gpt-4o"\n'
+CLASSIFY = 'name = "x"\ntask = "classification"\n'
+LABELS = '[data]\nexamples = "e"\n'
 
 RUNS = [
     Case("", HEAD + "sead = 7\n" + DATA + MODELS, "run.toml: sead", "sead", "seed", "'seed'"),
@@ -336,6 +403,17 @@ RUNS = [
     Case("", "models = []\n" + HEAD + DATA, "models", "[]", "at least 1", "Change"),
     Case("", 'task = "poetry"\n' + HEAD + DATA + MODELS, "task", "poetry", "question-answering",
          "Change"),
+    Case("", 'task = "clasification"\n' + HEAD + DATA + MODELS, "task", "clasification",
+         "question-answering, classification", "Did you mean 'classification'?"),
+    Case("", CLASSIFY + DATA + MODELS, "data.examples", "None", "a value", "Add the key"),
+    Case("", CLASSIFY + '[data]\nexamples = "e"\nquestions = "q"\n' + MODELS, "data.questions",
+         "q", "examples for classification", "Remove it"),
+    Case("", HEAD + DATA + 'examples = "e"\n' + MODELS, "data.examples", "e",
+         "documents and questions for question-answering", "another task"),
+    Case("", CLASSIFY + LABELS + MODELS + '[decision]\nprimary = "macro-f1"\n', "decision.primary",
+         "macro-f1", "macro_f1, accuracy", "Did you mean 'macro_f1'?"),
+    Case("", HEAD + DATA + MODELS + '[decision]\nprimary = "accuracy"\n', "decision.primary",
+         "accuracy", "f1, exact_match, contains", "Change"),
     Case("", HEAD + DATA + MODELS + '[decision]\npaths = ["ragg"]\n', "decision.paths.0", "ragg",
          "'rag'", "Change"),
     Case("", HEAD + DATA + MODELS + '[decision]\norder = ["rag"]\n', "decision.order", "rag",

@@ -38,7 +38,8 @@ from tasks.evaluate import (
 from tasks.machine import PROCESS
 from tasks.models import decoder
 from tasks.models.decoder import Generation, load_decoder
-from tasks.prompts import REFUSAL, candidates, demonstrators
+from tasks.prompts import candidates
+from tasks.question_answering import REFUSAL, demonstrators
 from tasks.results.record import RunRecord
 from tasks.run import AnsweringSpec
 from tasks.sampling import hold_out

@@ -17,7 +17,8 @@ from tasks.core.errors import InputError
 from tasks.finetune import Example, base_name, finetune, general_row, question_row, shuffled_text
 from tasks.models.decoder import load_decoder
 from tasks.models.references import weights_digest
-from tasks.prompts import REFUSAL, chat, target, training_prompt
+from tasks.prompts import chat, training_prompt
+from tasks.question_answering import REFUSAL, target
 from tasks.run import AnsweringSpec, TrainingSpec
 from tasks.sampling import hold_out
 from tasks.services import services

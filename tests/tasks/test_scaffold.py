@@ -130,6 +130,35 @@ def test_documents_are_shared_only_where_the_given_splits_share_them(
     assert not scaffold(tmp_path, documents, questions, "own").share_documents
 
 
+def write_examples(folder: Path) -> Path:
+    """150 texts of three labels, without splits."""
+    folder.mkdir(parents=True)
+    rows = [
+        {"text": f"{WORDS[n % 15]} {n * 7919} {WORDS[n // 15]} {n}", "label": f"kind {n % 3}"}
+        for n in range(150)
+    ]
+    (folder / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / "texts.jsonl"
+
+
+def test_labelled_examples_get_a_run_file_that_classifies(home: Path, tmp_path: Path) -> None:
+    written = scaffold(tmp_path / "labels", None, None, examples=write_examples(tmp_path / "in"))
+    assert written.labels == ("kind 0", "kind 1", "kind 2")
+    assert sum(written.questions.values()) == 150
+    run = read_run(Path(written.path))
+    assert (run.task, run.decision.primary) == ("classification", "macro_f1")
+    assert (tmp_path / "labels" / str(run.data.examples)).resolve() == tmp_path / "in/texts.jsonl"
+    assert (run.data.documents, run.data.questions) == (None, None)
+
+
+@pytest.mark.parametrize("given", [(), ("documents",), ("questions", "examples")])
+def test_data_of_no_task_or_of_two_are_refused(tmp_path: Path, given: tuple[str, ...]) -> None:
+    inputs = dict.fromkeys(given, tmp_path)
+    with pytest.raises(InputError, match="--documents and --questions, or --examples"):
+        scaffold(tmp_path, inputs.get("documents"), inputs.get("questions"),
+                 examples=inputs.get("examples"))  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["../up", "a b", "", "x" * 65])
 def test_name_that_no_run_may_have_is_refused(home: Path, tmp_path: Path, name: str) -> None:
     documents, questions = write_inputs(tmp_path / "in")

@@ -17,7 +17,8 @@ from tasks.artifacts import (
     Search,
     SplitCount,
 )
-from tasks.prompts import REFUSAL, target, training_prompt
+from tasks.prompts import training_prompt
+from tasks.question_answering import REFUSAL, target
 from tasks.run import AnsweringSpec, TrainingSpec
 from tasks.store import put_rows
 from tasks.tuning import grounded, train_path

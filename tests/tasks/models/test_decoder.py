@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tasks.artifacts import Adapter
 from tasks.core.errors import InputError
 from tasks.models import decoder as module
-from tasks.models.decoder import PLAIN_TEMPLATE, Decoder, Likelihood, load_decoder
+from tasks.models.decoder import PLAIN_TEMPLATE, Decoder, load_decoder
 from tasks.store import put_folder
 
 # What `taught` answers; each goes on after its line, as small models do.
@@ -165,15 +165,15 @@ def test_out_of_memory_halves_the_batch_of_scoring_too(
     continuations = list(LESSONS.values())
     plain = wild.score(PROMPTS, continuations)
     sizes: list[int] = []
-    real = wild._score
+    real = module.log_probabilities
 
-    def small(rows: list[tuple[list[int], list[int]]]) -> list[Likelihood]:
-        sizes.append(len(rows))
+    def small(model: Any, laid: Any, trees: Any, *rest: Any) -> list[list[float]]:
+        sizes.append(len(trees))
         if sizes[-1] > 2:
             raise torch.cuda.OutOfMemoryError("no room")
-        return real(rows)
+        return real(model, laid, trees, *rest)
 
-    monkeypatch.setattr(wild, "_score", small)
+    monkeypatch.setattr(module, "log_probabilities", small)
     halved = wild.score(PROMPTS, continuations, batch_size=8)
     assert sizes == [5, 4, 2, 2, 1]
     for one, other in zip(halved, plain, strict=True):

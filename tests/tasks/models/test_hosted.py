@@ -292,6 +292,18 @@ def test_labels_are_scored_by_the_first_tokens_that_the_endpoint_tells(peer: Pee
     assert {one.tokens for one in found} == {1}
 
 
+def test_a_label_is_chosen_with_one_request_for_each_text(peer: Peer) -> None:
+    peer.usual = answer(**listed(("pos", 0.6), (" neg", 0.3), ("The", 0.1)))
+    model, timings = hosted(), []
+    texts = [model.plain("Well?"), model.plain("And?"), model.plain("Well?")]
+    found = model.choose(texts, [" pos", " neg"], timings=timings)
+    assert len(peer.bodies) == 2
+    assert len(timings) == 3
+    for one in found:
+        assert [round(math.exp(value), 3) for value in one.log_probabilities] == [0.6, 0.3]
+        assert one.tokens_in > 0
+
+
 def test_a_token_that_begins_two_labels_chooses_neither() -> None:
     top = [("ne", math.log(0.6)), ("pos", math.log(0.3))]
     with pytest.raises(InputError, match="begin with 'ne'"):

@@ -205,3 +205,19 @@ def test_a_hosted_model_shows_money_for_a_question_and_no_general_knowledge(
     assert "| 0.002 EUR |" in told
     assert "| no price |" in told
     assert "General knowledge is left out" in told
+
+
+def test_a_classification_is_reported_by_macro_f1_with_recall_by_label(labelled: RunRecord) -> None:
+    report = render_report(labelled)
+    first = [line for line in section(report, "What was measured").splitlines() if "|" in line][2]
+    assert first.startswith("| macro-F1 | 0.600 [")
+    told = section(report, "By label")
+    assert "accuracy for each label (its recall)" in told
+    assert "| `prompt` | 0.600 [" in told
+    assert "examples of 2 labels: 0 train, 20 dev, 0 test" in report
+
+
+def test_examples_on_which_paths_differ_are_told_with_both_labels(labelled: RunRecord) -> None:
+    told = section(render_report(labelled), "Where `finetune+rag` and `prompt` differ most")
+    assert len([line for line in told.splitlines() if "Question" in line]) == 5
+    assert "| a | a (1.00) | b (0.00) |" in told

@@ -12,6 +12,7 @@ import pytest
 
 from tasks.core.errors import InputError
 from tasks.results.outcome import Outcome
+from tasks.results.plot import plot_confusion
 from tasks.results.record import RunRecord, answers_of
 from tasks.results.report import write_outputs
 from tasks.results.track import TrackedRun, check_tracking, log_run
@@ -195,3 +196,24 @@ def test_index_of_a_run_is_logged_with_its_manifest_and_the_chosen_settings(
         0.71, 0.82,
     ]  # fmt: skip
     assert connect().get_run(logged.run_id).data.params["chunk_tokens"] == "64"
+
+
+def test_a_classification_has_its_confusion_matrix_and_the_probabilities_of_labels(
+    labelled: RunRecord,
+) -> None:
+    write_outputs(labelled)
+    found = children(log_run(labelled))
+    for run in found.values():
+        assert "confusion_dev.png" in files(run.info.run_id)
+    table = content(found["prompt"].info.run_id, "answers_dev.json")
+    assert {"p(a)", "p(b)", "accuracy"} <= set(table["columns"])
+
+
+def test_a_confusion_matrix_counts_what_was_answered_for_what_was_expected(
+    labelled: RunRecord,
+) -> None:
+    figure = plot_confusion(answers_of(labelled.scorecards[0]), "prompt")
+    (axes,) = figure.axes
+    cells = {text.get_position(): text.get_text() for text in axes.texts}
+    assert cells == {(0, 0): "6", (1, 0): "4", (0, 1): "4", (1, 1): "6"}
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]

