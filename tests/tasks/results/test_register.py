@@ -36,8 +36,12 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[System]:
             score=0.5, sha="p",
         )  # fmt: skip
         if not system.retrieval:
-            return SimpleNamespace(text=question.upper(), passages=(), index_sha=None)
-        return SimpleNamespace(text=question.upper(), passages=(passage,), index_sha="index-2")
+            return SimpleNamespace(
+                text=question.upper(), passages=(), index_sha=None, probabilities={}
+            )
+        return SimpleNamespace(
+            text=question.upper(), passages=(passage,), index_sha="index-2", probabilities={}
+        )
 
     stand_in = ModuleType("tasks.answering")
     stand_in.reply = reply  # type: ignore[attr-defined]
