@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tasks import pace
 from tasks.artifacts import ExampleSet, PathName, Question, Split, Value
+from tasks.blocks import race_questions
 from tasks.core.race_board import Board
 from tasks.core.race_state import Contender
 from tasks.core.sequential import detectable, questions_for
 from tasks.data import collect
 from tasks.data.questions import SPLITS
-from tasks.evaluate import race_questions
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.plan import make_plan, rule_and_evidence
 from tasks.prompts import is_tuned
