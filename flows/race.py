@@ -84,7 +84,7 @@ class Lane:
     def start(self, budget: Cost, here: Speed) -> State:
         """The race at its start: untrained paths have their prompts, and checks are set aside."""
         for path in self.planned.paths:
-            if not is_tuned(path):
+            if not is_tuned(path) and min(less(budget, self.spent)) > 0:
                 self._build(path, UNTRAINED, None)
         left = less(budget, self.spent)
         if self.inputs.general is not None and any(map(is_tuned, self.planned.paths)):
@@ -141,6 +141,9 @@ class Lane:
 
     def _measure(self, step: Measure) -> Taken:
         key, cost, price = (step.path, step.share), FREE, FREE
+        if key not in self.built:  # a budget of nothing still pays for what costs nothing
+            path = next(one for one in self.planned.paths if one == step.path)
+            cost = self._build(path, step.share, None)
         scores: list[float] = []
         for start, stop in pairwise(self.ends):
             if not step.start <= start < stop <= step.stop:
