@@ -93,7 +93,6 @@ def preview(run: RunFile, root: Path) -> Preview:
     plan, here = make_plan(run, corpus, examples), speed()
     asked = race_questions(examples, run.seed)
     estimates = pace.estimate_seconds(run, examples, plan.models, here.rate)
-    told = power_of(run, plan, asked)
     return Preview(
         name=run.name,
         documents=corpus.count,
@@ -102,12 +101,23 @@ def preview(run: RunFile, root: Path) -> Preview:
         memory_gib=plan.memory_gib,
         models=tuple(_model(run, one, plan, examples, asked, here) for one in plan.models),
         seconds=pace.START_SECONDS + math.fsum(estimates.values()),
-        power=told,
-        notes=(
-            power_sentence(told),
-            *pace.hosted_sentences(run, examples, plan.models),
-            pace.sentence(estimates),
-        ),
+        power=power_of(run, plan, asked),
+        notes=notes(run, plan, examples, here.rate),
+    )
+
+
+def notes(
+    run: RunFile, plan: Plan, examples: ExampleSet, rate: float | None = None
+) -> tuple[str, ...]:
+    """What is told before anything is spent: power, requests to hosted models, time."""
+    if not any(planned.paths for planned in plan.models):
+        return ()
+    asked = race_questions(examples, run.seed)
+    estimates = pace.estimate_seconds(run, examples, plan.models, rate or pace.matmul_rate())
+    return (
+        power_sentence(power_of(run, plan, asked)),
+        *pace.hosted_sentences(run, examples, plan.models),
+        pace.sentence(estimates),
     )
 
 
