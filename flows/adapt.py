@@ -13,7 +13,6 @@ from flows.build_index import collect_labelled, show
 from flows.measure import Inputs, Measured, measure
 from flows.race import race
 from flows.steps import Stages, step
-from tasks import pace
 from tasks.artifacts import Corpus, ExampleSet, General, PathName
 from tasks.core.decide import Verdict
 from tasks.core.race import Cost
@@ -21,6 +20,7 @@ from tasks.data import collect
 from tasks.machine import PROCESS
 from tasks.models.spending import BudgetError, spending
 from tasks.plan import advise, make_plan
+from tasks.preview import notes
 from tasks.racing import as_cost, less
 from tasks.results import publish
 from tasks.results.outcome import Outcome, Plan, Planned
@@ -70,9 +70,8 @@ def adapt(
 
     corpus, examples, general = collect_data(stages, run, Path(runfile).parent)
     plan = make_plan(run, corpus, examples)
-    for sentence in pace.hosted_sentences(run, examples, plan.models):
-        print(sentence)
-    print(pace.sentence(pace.estimate_seconds(run, examples, plan.models, pace.matmul_rate())))
+    for note in notes(run, plan, examples):
+        print(note)
     settings = stages(
         "choose index settings", choose_settings, corpus=corpus, examples=examples,
         spec=run.index, name=run.name,

@@ -80,6 +80,7 @@ def print_outcome(
     console.print(f"\nWritten to {output}: report.md, verdict.json, scorecards.json")
     for line in next_commands(outcome):
         console.print(line)
+    console.print(f"  {program('adapt')} explain {output}")
     return None
 
 

@@ -11,14 +11,14 @@ from typing import TypeVar
 
 from flows.measure import Built, Inputs, Measured, base_of, build, conclude, know, known, part, tune
 from flows.steps import Stages, step
-from tasks import evaluate, pace
+from tasks import blocks, evaluate, pace
 from tasks.artifacts import Answer, Answers, GeneralScore, PathName, Scorecard, Training
 from tasks.artifacts import Cost as Took
 from tasks.core.race import Cost, Measure, State
 from tasks.core.race_record import raced
 from tasks.core.race_replay import answered, without
 from tasks.core.race_state import FREE, UNTRAINED, Spend
-from tasks.core.sequential import blocks
+from tasks.core.sequential import blocks as block_ends
 from tasks.decision import decide_raced, vetoes_of
 from tasks.machine import PROCESS, machine_id
 from tasks.models.spending import current
@@ -28,7 +28,7 @@ from tasks.racing import Speed, Taken, drive, less, open_race, sizes_of, speed
 from tasks.results.outcome import Planned
 from tasks.store import get_rows
 
-answer_block = step(evaluate.answer_block, "answer block", tensors=True)
+answer_block = step(blocks.answer_block, "answer block", tensors=True)
 T = TypeVar("T")
 
 
@@ -74,8 +74,8 @@ class Lane:
 
     def __init__(self, stages: Stages, inputs: Inputs, planned: Planned) -> None:
         self.stages, self.inputs, self.planned = stages, inputs, planned
-        self.questions = evaluate.race_questions(inputs.examples, inputs.run.seed)
-        self.ends = (0, *blocks(sizes_of(self.questions)))
+        self.questions = blocks.race_questions(inputs.examples, inputs.run.seed)
+        self.ends = (0, *block_ends(sizes_of(self.questions)))
         self.built: dict[tuple[str, float], Built] = {}
         self.answers: dict[tuple[str, float], list[Answers]] = {}
         self.general: dict[PathName, GeneralScore] = {}
@@ -84,7 +84,7 @@ class Lane:
     def start(self, budget: Cost, here: Speed) -> State:
         """The race at its start: untrained paths have their prompts, and checks are set aside."""
         for path in self.planned.paths:
-            if not is_tuned(path):
+            if not is_tuned(path) and min(less(budget, self.spent)) > 0:
                 self._build(path, UNTRAINED, None)
         left = less(budget, self.spent)
         if self.inputs.general is not None and any(map(is_tuned, self.planned.paths)):
@@ -121,7 +121,7 @@ class Lane:
         run, built = self.inputs.run, self.built[path, share]
         parts = self.answers[path, share][: self.ends.index(count)]
         card = evaluate.scorecard(
-            built.system, evaluate.joined(parts), run.decision.primary,
+            built.system, blocks.joined(parts), run.decision.primary,
             self.general.get(built.system.path), base_of(self.general), built.training, PROCESS,
             run.price(self.planned.model.ref),
         )  # fmt: skip
@@ -141,6 +141,9 @@ class Lane:
 
     def _measure(self, step: Measure) -> Taken:
         key, cost, price = (step.path, step.share), FREE, FREE
+        if key not in self.built:  # a budget of nothing still pays for what costs nothing
+            path = next(one for one in self.planned.paths if one == step.path)
+            cost = self._build(path, step.share, None)
         scores: list[float] = []
         for start, stop in pairwise(self.ends):
             if not step.start <= start < stop <= step.stop:

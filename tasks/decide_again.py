@@ -139,11 +139,14 @@ def verdict_again(
 ) -> Verdict:
     """The verdict; a test score stands in it only where the path chosen was tested then."""
     run: RunFile = finished.run
+    before = finished.verdicts.get(planned.model.ref)
+    measured = {card.path for card in finished.dev(planned.model.ref)}
+    if before is not None and decision.path is not None and decision.path not in measured:
+        return before  # advice: a race ended before the path that stands had answered
     test = finished.test(planned.model.ref, decision.path)
     if test is not None and run.decision.primary not in test.metrics:
         test = None
     if test is not None:
         test = test.model_copy(update={"primary": run.decision.primary})
-    before = finished.verdicts.get(planned.model.ref)
     times = before.test.times_read if before and before.test else 1
     return verdict_on(run, planned, decision, vetoes, test, times, race, weighed)

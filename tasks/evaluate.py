@@ -24,12 +24,11 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.core import digest
-from tasks.core.sequential import question_order
 from tasks.core.stats import mean_interval
 from tasks.data.collect import read_questions
 from tasks.forgetting import forgotten
 from tasks.known_tasks import TASKS
-from tasks.machine import PROCESS, metered
+from tasks.machine import metered
 from tasks.metrics import by_kind, intervals, values
 from tasks.models.answerer import load_answerer
 from tasks.models.spending import current
@@ -88,21 +87,6 @@ def answer_split(system: System, examples: ExampleSet, split: Split, batch_size:
     return answer_questions(system, read_questions(examples, split), split, batch_size)
 
 
-def answer_block(
-    system: System, examples: ExampleSet, start: int, stop: int, seed: int, batch_size: int
-) -> Answers:
-    """A system's answers to dev questions `start` to `stop` (exclusive) of a race's order."""
-    questions = race_questions(examples, seed)[start:stop]
-    return answer_questions(system, questions, "dev", batch_size)
-
-
-def race_questions(examples: ExampleSet, seed: int) -> tuple[Question, ...]:
-    """The dev questions in the order in which every path of a race answers them."""
-    dev = read_questions(examples, "dev")
-    order = question_order([one.id for one in dev], [one.cluster for one in dev], seed)
-    return tuple(dev[at] for at in order)
-
-
 def answer_questions(
     system: System, questions: Sequence[Question], split: Split, batch_size: int
 ) -> Answers:
@@ -132,32 +116,6 @@ def answer_questions(
         n=len(rows),
         cost=cost if system.model.open_weights else _hosted(cost, retrieving, earlier),
     )
-
-
-def joined(parts: Sequence[Answers]) -> Answers:
-    """Blocks of one system's answers as one; seconds and energy are those of all of them.
-
-    Of blocks measured by several runs the newest is named; energy that one lacks, all lack.
-    """
-    rows = [row for part in parts for row in get_rows(part.blob, Answer)]
-    costs = [part.cost for part in parts]
-    here = next((cost for cost in costs if cost.run == PROCESS), costs[-1])
-    energies = [cost.energy_kwh for cost in costs if cost.energy_kwh is not None]
-    cost = here.model_copy(
-        update={
-            "seconds": math.fsum(one.seconds for one in costs),
-            "tokens": sum(one.tokens for one in costs),
-            "energy_kwh": math.fsum(energies) if len(energies) == len(costs) else None,
-            "samples": tuple(sample for one in costs for sample in one.samples),
-        }
-    )
-    asked = [(row.question_id, row.question, row.expected) for row in rows]
-    return parts[0].model_copy(
-        update={
-            "blob": put_rows(rows), "n": len(rows), "cost": cost,
-            "questions_sha": digest.of_json([[i, q, list(answers)] for i, q, answers in asked]),
-        }
-    )  # fmt: skip
 
 
 def _hosted(cost: Cost, retrieving: float, earlier: bool) -> Cost:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tasks import pace
 from tasks.artifacts import Corpus, ExampleSet, PathName, Question, Split, Value
+from tasks.blocks import race_questions
 from tasks.core.race_board import Board
 from tasks.core.race_state import Contender
 from tasks.core.sequential import detectable, questions_for
 from tasks.data import collect
 from tasks.data.questions import SPLITS
-from tasks.evaluate import race_questions
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.plan import make_plan, rule_and_evidence
 from tasks.prompts import is_tuned
@@ -89,7 +89,6 @@ def preview(run: RunFile, root: Path) -> Preview:
     plan, here = make_plan(run, corpus, examples), speed()
     asked = race_questions(examples, run.seed)
     estimates = pace.estimate_seconds(run, examples, plan.models, here.rate)
-    told = power_of(run, plan, asked)
     return Preview(
         name=run.name,
         documents=corpus.count,
@@ -98,12 +97,23 @@ def preview(run: RunFile, root: Path) -> Preview:
         memory_gib=plan.memory_gib,
         models=tuple(_model(run, one, plan, examples, asked, here) for one in plan.models),
         seconds=pace.START_SECONDS + math.fsum(estimates.values()),
-        power=told,
-        notes=(
-            power_sentence(told),
-            *pace.hosted_sentences(run, examples, plan.models),
-            pace.sentence(estimates),
-        ),
+        power=power_of(run, plan, asked),
+        notes=notes(run, plan, examples, here.rate),
+    )
+
+
+def notes(
+    run: RunFile, plan: Plan, examples: ExampleSet, rate: float | None = None
+) -> tuple[str, ...]:
+    """What is told before anything is spent: power, requests to hosted models, time."""
+    if not any(planned.paths for planned in plan.models):
+        return ()
+    asked = race_questions(examples, run.seed)
+    estimates = pace.estimate_seconds(run, examples, plan.models, rate or pace.matmul_rate())
+    return (
+        power_sentence(power_of(run, plan, asked)),
+        *pace.hosted_sentences(run, examples, plan.models),
+        pace.sentence(estimates),
     )
 
 

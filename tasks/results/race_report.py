@@ -30,7 +30,8 @@ def bought(race: Raced) -> str:
     """What was spent of what, and how many looks there were."""
     if race.looks:
         planned = ", ".join(map(str, race.looks))
-        looks = f"{len(race.looks)} looks planned, at {planned} of {race.there} questions"
+        count = "1 look" if len(race.looks) == 1 else f"{len(race.looks)} looks"
+        looks = f"{count} planned, at {planned} of {race.there} questions"
     else:
         looks = f"it is too small for a look at any of {race.there} questions"
     return f"Spent {spending(race.spent, race.budget)}; {looks}."

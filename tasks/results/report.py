@@ -7,12 +7,13 @@ from pathlib import Path
 
 from pydantic_core import to_json
 
-from tasks.artifacts import SCHEMA_VERSION, Answer, Scorecard
+from tasks.artifacts import SCHEMA_VERSION, Scorecard
 from tasks.core.decide import Verdict
 from tasks.core.stats import Interval
 from tasks.data.questions import SPLITS
 from tasks.metrics import WHOLE
 from tasks.models.spending import Spent
+from tasks.results.explain import differing, two_best
 from tasks.results.markdown import table as _table
 from tasks.results.plot import plot_quality_cost
 from tasks.results.race_report import render_race
@@ -122,7 +123,7 @@ def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
         parts += ["### By label" if labels else "### By kind of question", _by_kind(cards)]
     parts += _reasoning(verdict)
     if len(cards) > 1:
-        parts += _differences(cards)
+        parts += _differences(cards, verdict.path)
     return parts
 
 
@@ -210,25 +211,18 @@ def _reasoning(verdict: Verdict) -> list[str]:
     return parts
 
 
-def _differences(cards: Sequence[Scorecard]) -> list[str]:
-    """The questions on which the two best paths differ most, best path first."""
-    best = sorted(cards, key=lambda c: c.metrics[c.primary].value, reverse=True)
-    first, second, primary = *best[:2], _single(cards[0])
-    other = {answer.question_id: answer for answer in answers_of(second)}
-    pairs = [(a, other[a.question_id]) for a in answers_of(first) if a.question_id in other]
-
-    def apart(pair: tuple[Answer, Answer]) -> float:
-        return abs(pair[0].scores[primary] - pair[1].scores[primary])
-
+def _differences(cards: Sequence[Scorecard], chosen: str | None) -> list[str]:
+    """The questions on which the two best paths differ most, the path chosen first."""
+    best = two_best(cards, chosen)
     rows = [
-        (a.question, " / ".join(a.expected) or "(no answer)", *(
-            f"{_short(one.answer) or '(nothing)'} ({one.scores[primary]:.2f})" for one in (a, b)
+        (one.question, " / ".join(one.expected) or "(no answer)", *(
+            f"{_short(side.answer) or '(nothing)'} ({side.score:.2f})" for side in one.sides
         ))
-        for a, b in sorted(pairs, key=apart, reverse=True)[:MOST_DIFFERENT]
-        if apart((a, b)) > 0
+        for one in differing(best, MOST_DIFFERENT)
     ]  # fmt: skip
-    title = f"### Where `{first.path}` and `{second.path}` differ most"
-    heads = ("question", "expected", f"`{first.path}`", f"`{second.path}`")
+    paths = [f"`{card.path}`" for card in best]
+    title = f"### Where {' and '.join(paths)} differ most"
+    heads = ("question", "expected", *paths)
     return [title, _table(heads, rows) if rows else "They score the same on every question."]
 
 

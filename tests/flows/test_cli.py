@@ -23,6 +23,7 @@ from tasks.ask import Reply
 from tasks.core.decide import FlipWhen, Margin, TestScore, Verdict
 from tasks.core.errors import InputError
 from tasks.core.evidence import Evidence
+from tasks.core.race_record import Raced
 from tasks.core.rule import RuleAdvice
 from tasks.core.stats import Interval
 from tasks.results.outcome import Champion, Outcome
@@ -130,6 +131,19 @@ def test_run_prints_scores_verdict_files_and_next_commands(adapt, flow, runfile,
     assert str(tmp_path / "o") in out
     assert 'ask grove "your question"' in out
     assert "mlflow ui --backend-store-uri sqlite:///" in out
+    assert f"adapt explain {tmp_path / 'o'}" in out
+
+
+def test_run_prints_what_a_budget_bought(adapt, flow, runfile, tmp_path, monkeypatch) -> None:
+    race = Raced(
+        {"seconds": 60}, {"seconds": 30, "money": 0, "energy_kwh": 0}, (25,), 25, 40, None, "", ()
+    )
+    raced = (verdict(race=race, undecided=True), OUTCOME.verdicts[1])
+    outcome = OUTCOME.model_copy(update={"verdicts": raced})
+    flow(lambda runfile, output, *chosen: finished(output) and outcome)
+    out = adapt("run", str(runfile), "--output", str(tmp_path / "o"))[1]
+    assert "Spent 30 of 60 seconds; 1 look planned, at 25 of 40 questions." in out
+    assert "Verdict: rag, undecided: not enough evidence for another." in out
 
 
 def test_run_with_json_prints_one_document_whatever_the_work_prints(

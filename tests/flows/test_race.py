@@ -140,6 +140,18 @@ def test_a_budget_that_buys_nothing_ends_in_advice_that_says_so(adapt) -> None:
     assert cards(ran) == []
 
 
+def test_without_a_budget_every_path_is_measured_in_whole(adapt, runfile: Path) -> None:
+    ran = adapt(runfile)
+    assert ran.verdict.race is None
+    assert {(card["path"], card["n"]) for card in cards(ran)} == {
+        (path, 30) for path in ("prompt", "rag", "finetune", "finetune+rag")
+    }
+    assert "fine-tune: finetune" in ran.done
+    assert not (ran.output / "race.json").exists()
+    again = decided_in_prefect(ran.output, min_gain=ran.verdict.min_gain)
+    assert again == ran.verdict  # the same rule on the same scorecards
+
+
 def cards(ran: Ran) -> list[dict[str, Any]]:
     written = json.loads((ran.output / "scorecards.json").read_text())["scorecards"]
     return [card for card in written if card["split"] == "dev"]

@@ -19,6 +19,7 @@ from tasks.data.collect import (
     tree_digest,
 )
 from tasks.data.reading import MAX_DOCUMENT
+from tasks.results.finished import read_finished
 from tasks.run import Data, Overrides, read_run
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -446,6 +447,14 @@ RUNS = [
 def test_a_run_file_at_fault_is_explained(case: Case, tmp_path: Path) -> None:
     path = write(tmp_path / "run.toml", case.content)
     assert_explained(case, lambda: read_run(path))
+
+
+def test_a_folder_without_a_finished_run_is_explained(tmp_path: Path) -> None:
+    case = Case("", "", "scorecards.json", "No such file", "a finished run wrote", "runs/<name>")
+    assert_explained(case, lambda: read_finished(tmp_path))
+    write(tmp_path / "scorecards.json", json.dumps({"scorecards": [{"model": "m"}]}))
+    case = Case("", "", "scorecards.json: params", "m", "Field required", "a finished run")
+    assert_explained(case, lambda: read_finished(tmp_path))
 
 
 def test_a_missing_run_file_is_explained(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 import math
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +26,11 @@ from tasks.artifacts import (
 )
 from tasks.core.stats import Interval
 from tasks.evaluate import (
-    answer_block,
     answer_split,
     choose_prompt,
-    joined,
     questions_digest,
-    race_questions,
     scorecard,
 )
-from tasks.machine import PROCESS
 from tasks.models import decoder
 from tasks.models.decoder import Generation, load_decoder
 from tasks.prompts import candidates
@@ -184,32 +179,6 @@ def test_answers_are_of_the_split_in_its_order_with_their_cost(
     assert all("Reply with only the short answer." in row.prompt for row in rows)
     again = answer_split(system, examples, "dev", batch_size=2)
     assert again.blob == answers.blob
-
-
-def test_blocks_of_a_race_follow_one_order_and_join_to_all_answers(
-    tiny_model: ModelRef, examples: ExampleSet
-) -> None:
-    system = System(model=tiny_model, prompt=BARE)
-    parts = [
-        answer_block(system, examples, start, stop, seed=3, batch_size=2)
-        for start, stop in ((0, 2), (2, 5))
-    ]
-    whole = joined(parts)
-    rows = get_rows(whole.blob, Answer)
-    asked = race_questions(examples, 3)
-    assert [row.question_id for row in rows] == [question.id for question in asked]
-    assert {question.split for question in asked} == {"dev"}
-    clusters = [question.cluster for question in asked]
-    assert sum(a != b for a, b in pairwise(clusters)) == len(set(clusters)) - 1
-    assert (whole.n, whole.questions_sha) == (5, questions_digest(asked))
-    assert whole.cost.seconds == math.fsum(part.cost.seconds for part in parts)
-    assert whole.cost.tokens == sum(part.cost.tokens for part in parts)
-    unknown = parts[0].model_copy(
-        update={"cost": parts[0].cost.model_copy(update={"energy_kwh": None, "run": "earlier"})}
-    )
-    mixed = joined([unknown, parts[1]])
-    assert (mixed.cost.energy_kwh, mixed.cost.run) == (None, PROCESS)  # some of it was measured now
-    assert joined([unknown]).cost.run == "earlier"
 
 
 def test_batched_answers_are_what_the_system_replies_to_each_question(

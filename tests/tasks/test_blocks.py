@@ -1,0 +1,51 @@
+import math
+from itertools import pairwise
+
+import pytest
+
+from tasks.artifacts import Answer, ExampleSet, ModelRef, Prompt, Question, System
+from tasks.blocks import answer_block, joined, race_questions
+from tasks.evaluate import questions_digest
+from tasks.machine import PROCESS
+from tasks.store import get_rows, put_rows
+
+BARE = Prompt(name="brief", instruction="Reply with only the short answer.", max_new_tokens=5)
+
+
+@pytest.fixture
+def examples(home: object) -> ExampleSet:
+    rows = [
+        Question(
+            id=f"{split}-{n}", question=f"Which colour {n}?", answers=("red",), split=split,
+            document=f"{split}-{n // 2}",
+        )
+        for split, count in (("train", 3), ("dev", 5), ("test", 2))
+        for n in range(count)
+    ]  # fmt: skip
+    return ExampleSet(questions=put_rows(rows), counts=())
+
+
+def test_blocks_of_a_race_follow_one_order_and_join_to_all_answers(
+    tiny_model: ModelRef, examples: ExampleSet
+) -> None:
+    system = System(model=tiny_model, prompt=BARE)
+    parts = [
+        answer_block(system, examples, start, stop, seed=3, batch_size=2)
+        for start, stop in ((0, 2), (2, 5))
+    ]
+    whole = joined(parts)
+    rows = get_rows(whole.blob, Answer)
+    asked = race_questions(examples, 3)
+    assert [row.question_id for row in rows] == [question.id for question in asked]
+    assert {question.split for question in asked} == {"dev"}
+    clusters = [question.cluster for question in asked]
+    assert sum(a != b for a, b in pairwise(clusters)) == len(set(clusters)) - 1
+    assert (whole.n, whole.questions_sha) == (5, questions_digest(asked))
+    assert whole.cost.seconds == math.fsum(part.cost.seconds for part in parts)
+    assert whole.cost.tokens == sum(part.cost.tokens for part in parts)
+    unknown = parts[0].model_copy(
+        update={"cost": parts[0].cost.model_copy(update={"energy_kwh": None, "run": "earlier"})}
+    )
+    mixed = joined([unknown, parts[1]])
+    assert (mixed.cost.energy_kwh, mixed.cost.run) == (None, PROCESS)  # some of it was measured now
+    assert joined([unknown]).cost.run == "earlier"
