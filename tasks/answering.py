@@ -1,5 +1,6 @@
 """A system answers questions: retrieve, prompt, generate or choose a label, score."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from tasks.artifacts import (
     Retrieval,
     System,
 )
-from tasks.core.labels import normalised
+from tasks.core.labels import LEAST, log_means, normalised
 from tasks.core.ranking import recall_at, reciprocal_rank
 from tasks.known_tasks import TASKS
 from tasks.models.answerer import Answerer, load_answerer
@@ -135,11 +136,37 @@ def _made(
     options = [space + label for label in prompt.labels]
     made = []
     for one in decoder.choose(rendered, options, batch_size, step, timings, names):
-        shares = normalised(one.log_probabilities)
-        best = shares.index(max(shares))
-        chances = dict(zip(prompt.labels, shares, strict=True))
-        made.append(Made(prompt.labels[best], one.tokens_in, one.tokens_out, chances))
+        label, chances = chosen_label(prompt, one.log_probabilities)
+        made.append(Made(label, one.tokens_in, one.tokens_out, chances))
     return made
+
+
+def chosen_label(
+    prompt: Prompt, log_probabilities: Sequence[float]
+) -> tuple[str, dict[str, float]]:
+    """The likeliest of a prompt's labels, less what it favours, and the probabilities of all."""
+    prior = prompt.prior or (0.0,) * len(prompt.labels)
+    levelled = [one - other for one, other in zip(log_probabilities, prior, strict=True)]
+    chances = dict(zip(prompt.labels, normalised(levelled), strict=True))
+    return max(chances, key=chances.__getitem__), chances
+
+
+def levelled(prompt: Prompt, rows: Sequence[Answer]) -> tuple[Prompt, tuple[Answer, ...]]:
+    """A prompt less what it favours over some answers, and what these are then; no model is asked.
+
+    `rows` are the prompt's answers, in which no label's frequency is taken off yet.
+    """
+    shares = [[max(one, LEAST) for one in row.probabilities.values()] for row in rows]
+    name = f"{prompt.name}, levelled"
+    fair = prompt.model_copy(update={"prior": log_means(shares), "name": name})
+    score, again = TASKS[prompt.task].score, []
+    for row, chances in zip(rows, shares, strict=True):
+        label, fresh = chosen_label(fair, [math.log(one) for one in chances])
+        asked = Question(id=row.question_id, question=row.question, answers=row.expected)
+        again.append(row.model_copy(update={
+            "answer": label, "probabilities": fresh, "scores": score(label, asked)
+        }))  # fmt: skip
+    return fair, tuple(again)
 
 
 def _scored(

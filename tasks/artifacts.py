@@ -258,8 +258,9 @@ class Prompt(Value):
 
     `chat` goes through the model's own chat template, `plain` is text to be continued.
     `demonstrations` are (question, answer) pairs; decoding is greedy, of one line, up to
-    `max_new_tokens`; with `labels`, the answer is the likeliest one of them instead. `task` names
-    what stands around questions and answers.
+    `max_new_tokens`; with `labels`, the answer is the likeliest one of them instead, each
+    log-probability less its `prior`, if there is one. `task` names what stands around questions
+    and answers.
     """
 
     name: str
@@ -269,6 +270,7 @@ class Prompt(Value):
     max_new_tokens: int = 24
     task: str = Field(QUESTION_ANSWERING, exclude_if=lambda task: task == QUESTION_ANSWERING)
     labels: tuple[str, ...] = Field((), exclude_if=lambda labels: not labels)
+    prior: tuple[float, ...] = Field((), exclude_if=lambda prior: not prior)
 
 
 class Adapter(Value):

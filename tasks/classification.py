@@ -62,8 +62,8 @@ CLASSIFICATION = Task(
     deciding=("macro_f1", "accuracy"),
     # Whole examples as demonstrations; scoring labels is cheap, so prompts are tried on more.
     defaults={
-        "index": {"k": 4, "mode": "vector", "chunk_tokens": 128},
-        "answering": {"demonstrations": 12, "prompt_sample": 32},
+        "index": {"k": 8, "mode": "vector", "chunk_tokens": 128},
+        "answering": {"demonstrations": 12, "prompt_sample": 48},
         "training": {"epochs": 4, "epochs_with_passages": 2},
     },
 )

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from tasks.answering import generate_answers, refuses_unfound, retrieve
+from tasks.answering import generate_answers, levelled, refuses_unfound, retrieve
 from tasks.artifacts import (
     QUESTION_ANSWERING,
     Adapter,
@@ -55,7 +55,8 @@ def choose_prompt(
     """The best of a path's candidate prompts on the training split, by the primary metric.
 
     A tuned path is asked about the tenth that its training held out, any other about a sample
-    in which every kind has its proportion; never about its own demonstrations.
+    in which every kind has its proportion; never about its own demonstrations. An untuned prompt
+    that chooses among labels is tried as it is, and less what it favours whatever the text.
     """
     train = read_questions(examples, "train")
     pick = TASKS[task].demonstrators
@@ -75,9 +76,13 @@ def choose_prompt(
             decoder, prompt, asked, found, refuse_unfound=refuses_unfound(retrieval),
             batch_size=spec.batch_size, step=f"{path}: trying prompt {prompt.name!r}",
         )  # fmt: skip
-        score = sum(values(answers, primary)) / len(answers)
-        if best is None or score > best[0]:
-            best = score, prompt
+        tried = [(prompt, answers)]
+        if prompt.labels and not is_tuned(path):  # tuning learns how frequent labels are
+            tried.append(levelled(prompt, answers))
+        for one, rows in tried:
+            score = sum(values(rows, primary)) / len(rows)
+            if best is None or score > best[0]:
+                best = score, one
     assert best is not None
     return best[1]
 

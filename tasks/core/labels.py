@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 BINS = 10  # of confidence, equally wide (Guo et al. 2017, arXiv:1706.04599, take 15 for 10,000)
 
+LEAST = 1e-9  # mean probability of a label that is taken for never likely
+
 Counts: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -26,6 +28,16 @@ def normalised(log_probabilities: Sequence[float]) -> list[float]:
     shares = [math.exp(one - highest) for one in log_probabilities]
     total = math.fsum(shares)
     return [share / total for share in shares]
+
+
+def log_means(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Logarithm of each label's mean probability, over texts of a row each: what is favoured.
+
+    Taken off each log-probability, a prompt that favours a label whatever the text does so no
+    longer (batch calibration: Zhou et al. 2024, arXiv:2309.17249).
+    """
+    means = np.asarray(rows, dtype=np.float64).mean(axis=0)
+    return tuple(float(one) for one in np.log(np.maximum(means, LEAST)))
 
 
 def macro_f1_values(expected: Sequence[str], answered: Sequence[str]) -> list[float]:

@@ -1,10 +1,11 @@
 """Classification through each part of a path, on a tiny model: an answer is always a label."""
 
+import math
 from collections.abc import Iterator
 
 import pytest
 
-from tasks.answering import generate_answers, reply, retrieve
+from tasks.answering import generate_answers, levelled, reply, retrieve
 from tasks.artifacts import (
     Answer,
     ExampleSet,
@@ -199,23 +200,45 @@ def test_the_prompt_of_rag_is_chosen_without_showing_an_example_to_itself(
     assert len(seen) == 3 * 6
     for row in seen:
         assert row.question_id not in {passage.document for passage in row.passages}
-        assert row.prompt.count(f"{row.question}\n") == 1
+
+
+def test_a_prompt_that_favours_one_label_answers_by_what_is_left(tiny_model: ModelRef) -> None:
+    """Always `card`, but the likelier the other label, the more so: only the bias hides it."""
+    prompt = Prompt(name="p", style="plain", instruction="", task=TASK, labels=("card", "fee"))
+    asked = [("card", 0.98), ("card", 0.96), ("fee", 0.80), ("fee", 0.70)]
+    rows = [
+        Answer(
+            question_id=f"q{n}", cluster=f"q{n}", kind=label, question="?", expected=(label,),
+            prompt="p", passages=(), answer="card", scores={"accuracy": float(label == "card")},
+            tokens_in=1, tokens_out=1, probabilities={"card": chance, "fee": 1 - chance},
+        )
+        for n, (label, chance) in enumerate(asked)
+    ]  # fmt: skip
+    fair, again = levelled(prompt, rows)
+    assert [row.answer for row in again] == ["card", "card", "fee", "fee"]
+    assert [row.scores["accuracy"] for row in again] == [1, 1, 1, 1]
+    assert fair.name == "p, levelled"
+    # The same comes of asking the model with that prompt.
+    decoder, question = load_decoder(tiny_model.ref), [example(0, "dev")]
+    (plain_row,) = generate_answers(decoder, prompt, question, None)
+    (row,) = generate_answers(decoder, fair, question, None)
+    odds = [one.probabilities["card"] / one.probabilities["fee"] for one in (plain_row, row)]
+    assert odds[1] / odds[0] == pytest.approx(math.exp(fair.prior[1] - fair.prior[0]))
 
 
 @pytest.mark.parametrize("path", ["finetune", "finetune+rag"])
-def test_a_tuned_path_learns_its_labels_and_is_measured(
+def test_a_tuned_path_learns_from_labels_is_measured_and_answers(
     tiny_model: ModelRef, examples: ExampleSet, retrieval: Retrieval, path: PathName
 ) -> None:
     found = retrieval if reads_passages(path) else None
     prompt = training_prompt(path, SPEC, TASK, LABELS)
-    spec = TrainingSpec(
-        epochs=60, epochs_with_passages=60, learning_rate=5e-3, rank=16, batch_size=4
-    )
+    spec = TrainingSpec(epochs=6, epochs_with_passages=6, learning_rate=5e-3, batch_size=4)
     training = train_path(tiny_model, path, examples, found, None, prompt, spec, 7)
     assert training.adapter.with_passages == reads_passages(path)
     system = System(model=tiny_model, prompt=prompt, adapter=training.adapter, retrieval=found)
-    card = judged(system, examples)
-    assert card.metrics["macro_f1"].value > 0.9
+    losses = [point.value for point in training.curve if point.name == "train_loss"]
+    assert losses[-1] < losses[0] / 2
+    assert judged(system, examples).path == path
     answer = reply(system, "vanished train 99")
     assert answer.text in LABELS
     assert sum(answer.probabilities.values()) == pytest.approx(1)

@@ -189,7 +189,7 @@ def test_batched_answers_are_what_the_system_replies_to_each_question(
     rows = get_rows(answer_split(system, examples, "dev", batch_size=3).blob, Answer)
     assert len({row.answer for row in rows}) > 1
     for row in rows:
-        assert reply(system, row.question) == (row.answer, (), None)
+        assert reply(system, row.question) == (row.answer, (), None, {})
 
 
 def passage(document: str) -> Passage:

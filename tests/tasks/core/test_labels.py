@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from tasks.core.labels import calibration_values, confusion, macro_f1_values, normalised
+from tasks.core.labels import (
+    calibration_values,
+    confusion,
+    log_means,
+    macro_f1_values,
+    normalised,
+)
 from tasks.core.stats import mean_interval, paired_gain
 
 
@@ -104,6 +110,11 @@ def test_probabilities_sum_to_one_and_keep_ratios_however_unlikely() -> None:
     one, other = normalised([-2.0, -3.0])
     assert one / other == pytest.approx(np.e)
     assert one + other == pytest.approx(1)
+
+
+def test_what_is_favoured_is_the_logarithm_of_the_mean_probability() -> None:
+    favoured = log_means([[0.9, 0.1, 0.0], [0.7, 0.3, 0.0]])
+    assert np.exp(favoured) == pytest.approx([0.8, 0.2, 1e-9])
 
 
 def test_confusion_has_a_row_for_each_label_expected_and_a_column_for_each_answered() -> None:

@@ -151,6 +151,14 @@ def test_filter_keeps_equal_fields_only(searcher: Searcher, mode: SearchMode) ->
         assert {passage.document for passage in passages} == documents
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_passages_carry_the_tags_of_their_document(searcher: Searcher, mode: SearchMode) -> None:
+    (passages,) = searcher.search(["boats, bread, a ferry and lamps"], how(50, mode))
+    assert any(passage.tags for passage in passages)
+    for passage in passages:
+        assert passage.tags == tuple(TAGS.get(passage.document, ()))
+
+
 def test_filter_on_an_unknown_field_is_an_input_error(searcher: Searcher) -> None:
     with pytest.raises(InputError, match=r"author.*document, title, source, date, tags"):
         searcher.search(["x"], how(1, "vector"), {"author": "Maud"})
