@@ -57,6 +57,11 @@ def read_finished(folder: Path, changes: Mapping[str, Mapping[str, Any]] = NOTHI
     written = _json(folder / "scorecards.json")
     cards = tuple(_card(folder, row) for row in written.get("scorecards", ()))
     outcome = _maybe(folder / "verdict.json", Outcome)
+    if not cards and outcome is None:
+        raise InputError(
+            str(folder / "scorecards.json"), "no scorecard", "at least one, or a verdict.json",
+            "Name the folder of a finished run: runs/<name>/<time>.",
+        )  # fmt: skip
     verdicts = {one.model: one for one in outcome.verdicts} if outcome else {}
     run = _run(folder, cards, verdicts, changes)
     races = folder / "race.json"
@@ -143,10 +148,13 @@ def _models(
     folder: Path, cards: tuple[Scorecard, ...], verdicts: Mapping[str, Verdict]
 ) -> tuple[Planned, ...]:
     path = folder / "plan.json"
+    models: tuple[Planned, ...] = ()
     if path.exists():
         plan: _Plan = _valid(path, TypeAdapter(_Plan))
-        return plan.models
-    return tuple(_planned(ref, cards, verdicts) for ref in dict.fromkeys(c.model for c in cards))
+        models = plan.models
+    known = {planned.model.ref for planned in models}
+    others = [ref for ref in dict.fromkeys(card.model for card in cards) if ref not in known]
+    return (*models, *(_planned(ref, cards, verdicts) for ref in others))
 
 
 class _Plan(Value, extra="ignore"):
@@ -158,9 +166,10 @@ class _Plan(Value, extra="ignore"):
 def _planned(ref: str, cards: tuple[Scorecard, ...], verdicts: Mapping[str, Verdict]) -> Planned:
     own = [card for card in cards if (card.model, card.split) == (ref, "dev")]
     paths: tuple[PathName, ...] = tuple(card.path for card in own)
+    model = next(card.system.model for card in cards if card.model == ref)
     vetoes = verdicts[ref].vetoes if ref in verdicts else ()
     return Planned(
-        model=next(card.system.model for card in cards if card.model == ref),
+        model=model.model_copy(update={"ref": ref}),
         paths=paths,
         vetoes=tuple(veto for veto in vetoes if veto.basis != MEASURED),
         reason=None,
@@ -184,7 +193,10 @@ def _fault(path: Path, error: ValidationError) -> InputError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return InputError(
-        f"{path}: {where}", first["input"], first["msg"], "Name the folder of a finished run."
+        f"{path}: {where}",
+        first["input"],
+        first["msg"],
+        "Name the folder of a run by this version.",
     )
 
 

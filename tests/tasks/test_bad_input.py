@@ -453,7 +453,7 @@ def test_a_folder_without_a_finished_run_is_explained(tmp_path: Path) -> None:
     case = Case("", "", "scorecards.json", "No such file", "a finished run wrote", "runs/<name>")
     assert_explained(case, lambda: read_finished(tmp_path))
     write(tmp_path / "scorecards.json", json.dumps({"scorecards": [{"model": "m"}]}))
-    case = Case("", "", "scorecards.json: params", "m", "Field required", "a finished run")
+    case = Case("", "", "scorecards.json: params", "m", "Field required", "this version")
     assert_explained(case, lambda: read_finished(tmp_path))
 
 

@@ -143,6 +143,12 @@ def test_scorecards_and_verdict_alone_are_enough(folder: Path) -> None:
     assert (verdict.path, verdict.min_gain) == ("finetune+rag", 0.02)
     (folder / "verdict.json").unlink()
     assert again(folder, min_gain=0.9).verdicts[0].path == "prompt"
+    edit(folder, lambda cards: [card.update(model="any name") for card in cards])
+    (verdict,) = again(folder).verdicts
+    assert (verdict.model, verdict.path) == ("any name", "finetune+rag")
+    edit(folder, lambda cards: cards.clear())
+    with pytest.raises(InputError, match="no scorecard"):
+        again(folder)
 
 
 def edit(folder: Path, change: Callable[[Any], None]) -> None:
