@@ -26,7 +26,7 @@ def decide(
     output: str | None = None,
     min_gain: float | None = None,
     confidence: float | None = None,
-    primary: Literal["f1", "exact_match", "contains"] | None = None,
+    primary: Literal["f1", "exact_match", "contains", "macro_f1", "accuracy"] | None = None,
     memory_gib: float | None = None,
     seconds_per_question: float | None = None,
     train_seconds: float | None = None,

@@ -6,7 +6,7 @@ import torch
 from transformers import TrainerCallback
 from trl import SFTTrainer
 
-from tasks.models.decoder import logits_at
+from tasks.models.tree import logits_at
 from tasks.progress import progress
 
 

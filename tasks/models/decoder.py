@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,15 @@ from tasks.artifacts import Adapter, Messages
 from tasks.core.errors import InputError
 from tasks.machine import device_and_dtype
 from tasks.models.references import weights_digest, weights_folder
-from tasks.models.tree import Tree, batch_of, log_probabilities, tree_of
+from tasks.models.tree import (
+    Tree,
+    batch_of,
+    continuations,
+    log_probabilities,
+    log_probabilities_apart,
+    takes_trees,
+    tree_of,
+)
 from tasks.progress import progress
 from tasks.services import services
 from tasks.store import local_folder, scratch
@@ -218,6 +227,9 @@ class Decoder:
         timings: list[float] | None = None,
     ) -> list[list[float]]:
         """Log-probability of each continuation of each prompt; prompts are computed once."""
+        lengths = [len(head) + len(tree.tokens) for head, tree in zip(heads, trees, strict=True)]
+        if not takes_trees(self.model.config, max(lengths, default=0)):
+            return self._likely_apart(heads, trees, stops, batch_size, step, timings)
         shared, cache = self._shared(heads)
 
         def scored(batch: list[int]) -> list[list[float]]:
@@ -227,8 +239,28 @@ class Decoder:
             before = _repeated(cache, len(batch), self.model.config) if shared else None
             return log_probabilities(self.model, laid, own, before, stops)
 
-        lengths = [len(head) + len(tree.tokens) for head, tree in zip(heads, trees, strict=True)]
         return _longest_first(lengths, _timed(scored, timings), batch_size, step)
+
+    def _likely_apart(
+        self,
+        heads: list[list[int]],
+        trees: list[Tree],
+        stops: Sequence[int],
+        batch_size: int,
+        step: str,
+        timings: list[float] | None,
+    ) -> list[list[float]]:
+        """The same for models that take no tree: a row for each prompt with a continuation."""
+        tails = [continuations(tree) for tree in trees]
+        rows = [(head, tail) for head, own in zip(heads, tails, strict=True) for tail in own]
+        pad = int(self.tokenizer.pad_token_id)
+
+        def scored(batch: list[int]) -> list[float]:
+            return log_probabilities_apart(self.model, [rows[i] for i in batch], pad, stops)
+
+        lengths = [len(head) + len(tail) for head, tail in rows]
+        found = iter(_longest_first(lengths, _timed(scored, timings), batch_size, step))
+        return [list(islice(found, len(own))) for own in tails]
 
 
 def _timed(
@@ -272,18 +304,6 @@ def _longest_first(
             done.update(zip(batch, made, strict=True))
             advance(len(batch))
     return [done[i] for i in range(len(lengths))]
-
-
-def logits_at(model: Any, tokens: Any, mask: Any, places: Any) -> Any:
-    """Logits at chosen (row, position) places only: (places, vocabulary).
-
-    The head over a large vocabulary is the dearest layer of a small model, and most positions
-    of a prompt need none.
-    """
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    body, head = inner.base_model, inner.get_output_embeddings()
-    hidden = body(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
-    return head(hidden[places[:, 0], places[:, 1]])
 
 
 def _shared_prefix(ids: Sequence[list[int]]) -> int:

@@ -3,7 +3,8 @@
 The continuations of a prompt stand beside one another as a tree: what several begin with is there
 once, every token sees the prompt and its own ancestors, and takes the position that it would have
 after the prompt alone (as in SpecInfer's tree attention, arXiv:2305.09781). It needs a model that
-takes an attention mask of four dimensions and positions, as transformers' rotary decoders do.
+takes an attention mask of four dimensions and positions, as transformers' rotary decoders do;
+others score each continuation in a row of its own.
 """
 
 from collections.abc import Sequence
@@ -41,6 +42,29 @@ def tree_of(continuations: Sequence[Sequence[int]]) -> Tree:
         depths=tuple(len(path) - 1 for path in paths),
         ends=tuple(ends),
     )
+
+
+def continuations(tree: Tree) -> list[list[int]]:
+    """The continuations that a tree was made of, as token ids."""
+    paths: list[list[int]] = []
+    for token, parent in zip(tree.tokens, tree.parents, strict=True):
+        paths.append([*(paths[parent] if parent >= 0 else ()), token])
+    return [paths[end] if end >= 0 else [] for end in tree.ends]
+
+
+def takes_trees(config: Any, length: int) -> bool:
+    """Whether a model of this config can score a prompt and tree of so many tokens together.
+
+    ALiBi and learnt positions are not told where a token stands, recurrent layers pass by every
+    mask, and a mask of one's own overrules a sliding window, which must then be wide enough.
+    """
+    text = config.get_text_config()
+    recurrent = set(getattr(text, "layer_types", None) or ()) - {
+        "full_attention", "sliding_attention",
+    }  # fmt: skip
+    window = getattr(text, "sliding_window", None) or length
+    rotary = bool(getattr(text, "rope_parameters", None)) and not getattr(text, "alibi", False)
+    return rotary and not recurrent and length <= window
 
 
 class Batch(NamedTuple):
@@ -129,3 +153,38 @@ def _read(
     ends = torch.tensor(tree.ends, dtype=torch.long, device=logits.device) + 1
     stopping = logits[ends][:, list(stops)].logsumexp(-1) - totals[ends]
     return [one + stop for one, stop in zip(likely, stopping.tolist(), strict=True)]
+
+
+def log_probabilities_apart(
+    model: Any, rows: Sequence[tuple[list[int], list[int]]], pad: int, stops: Sequence[int] = ()
+) -> list[float]:
+    """Log-probability in nats of each row's continuation after its prompt, and of stopping then."""
+    width = max(len(head) + len(tail) for head, tail in rows)
+    tokens = torch.full((len(rows), width), pad)
+    mask = torch.zeros_like(tokens)
+    places: list[tuple[int, int]] = []  # (row, position) whose next token counts
+    for row, (head, tail) in enumerate(rows):
+        tokens[row, : len(head) + len(tail)] = torch.tensor([*head, *tail])
+        mask[row, : len(head) + len(tail)] = 1
+        places += [(row, len(head) - 1 + at) for at in range(len(tail) + bool(stops))]
+    device = model.device
+    logits = logits_at(model, tokens.to(device), mask.to(device), torch.tensor(places)).float()
+    likely = logits - logits.logsumexp(-1, keepdim=True)
+    each = iter(likely)
+    sums = []
+    for _, tail in rows:
+        total = sum(float(next(each)[token]) for token in tail)
+        sums.append(total + float(next(each)[list(stops)].logsumexp(-1)) if stops else total)
+    return sums
+
+
+def logits_at(model: Any, tokens: Any, mask: Any, places: Any) -> Any:
+    """Logits at chosen (row, position) places only: (places, vocabulary).
+
+    The head over a large vocabulary is the dearest layer of a small model, and most positions
+    of a prompt need none.
+    """
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    body, head = inner.base_model, inner.get_output_embeddings()
+    hidden = body(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
+    return head(hidden[places[:, 0], places[:, 1]])

@@ -10,6 +10,7 @@ from transformers import (
     AutoTokenizer,
     FalconConfig,
     GemmaConfig,
+    GPT2Config,
     LlamaConfig,
     MistralConfig,
     Qwen2Config,
@@ -39,6 +40,15 @@ FAMILIES = {
         hidden_size=64, num_hidden_layers=2, num_attention_heads=4, alibi=False,
         initializer_range=0.2, max_position_embeddings=256,
     ),
+    # What takes no tree: learnt positions, ALiBi, a window narrower than the prompts.
+    "gpt2": GPT2Config(
+        n_embd=64, n_layer=2, n_head=4, n_positions=256, initializer_range=0.2, resid_pdrop=0,
+    ),
+    "falcon-alibi": FalconConfig(
+        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, alibi=True,
+        initializer_range=0.2, max_position_embeddings=256,
+    ),
+    "mistral-window": MistralConfig(**SIZES, sliding_window=8),
 }  # fmt: skip
 
 
