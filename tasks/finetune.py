@@ -50,7 +50,7 @@ def finetune(
     Raises:
         InputError: an example is longer than `training.max_tokens`.
     """
-    from tasks.models.decoder import load_decoder
+    from tasks.models.loading import load_decoder
 
     load_decoder.cache_clear()  # an adapter is trained into the model: never share it
     decoder = load_decoder(model.ref)

@@ -16,7 +16,7 @@ def general_score(
     The choice with the highest log-probability a token is the model's; the loss is in nats a
     token, its interval over texts.
     """
-    from tasks.models.decoder import load_decoder
+    from tasks.models.loading import load_decoder
 
     items, heldout = read_general_items(general), read_general_text(general, "heldout")
     decoder = load_decoder(model.ref, adapter)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tasks.artifacts import Adapter, Messages
-from tasks.models.decoder import Choice, Generation, Likelihood, load_decoder
 from tasks.models.endpoint import find_endpoint
 from tasks.models.hosted import Hosted
+from tasks.models.loading import load_decoder
+from tasks.models.outputs import Choice, Generation, Likelihood
 from tasks.run import HOSTED
 
 

@@ -1,22 +1,15 @@
-"""A local decoder behind two calls: `generate(prompts)` and `score(prompts, continuations)`."""
+"""A local decoder behind three calls: `generate`, `choose` and `score`."""
 
-import shutil
-import time
-import warnings
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
-from tasks.artifacts import Adapter, Messages
+from tasks.artifacts import Messages
 from tasks.core.errors import InputError
-from tasks.machine import device_and_dtype
-from tasks.models.references import weights_digest, weights_folder
+from tasks.models.batches import longest_first, timed
+from tasks.models.outputs import Choice, Generation, Likelihood
 from tasks.models.tree import (
     Tree,
     batch_of,
@@ -26,45 +19,6 @@ from tasks.models.tree import (
     takes_trees,
     tree_of,
 )
-from tasks.progress import progress
-from tasks.services import services
-from tasks.store import local_folder, scratch
-
-Made = TypeVar("Made")
-
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}{{ message['content'] }}\n"
-    "{% endfor %}{% if add_generation_prompt %}Answer:{% endif %}"
-)
-
-
-@dataclass(frozen=True)
-class Generation:
-    """A generated text and the tokens it took."""
-
-    text: str
-    tokens_in: int
-    tokens_out: int
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    """Log-probability of a continuation in nats, and its tokens."""
-
-    log_probability: float
-    tokens: int
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Log-probability in nats of each option as the whole answer to one prompt.
-
-    `tokens_out` are those of the likeliest one, with its end.
-    """
-
-    log_probabilities: tuple[float, ...]
-    tokens_in: int
-    tokens_out: int
 
 
 class Decoder:
@@ -125,7 +79,7 @@ class Decoder:
             return self._generate([ids[i] for i in batch], shared, cache, max_new_tokens)
 
         lengths = [len(row) for row in ids]
-        return _longest_first(lengths, _timed(answered, timings), batch_size, step or "answering")
+        return longest_first(lengths, timed(answered, timings), batch_size, step or "answering")
 
     def _check_lengths(self, ids: list[list[int]], new: int, names: Sequence[str]) -> None:
         limit = getattr(self.model.config, "max_position_embeddings", None)
@@ -239,7 +193,7 @@ class Decoder:
             before = _repeated(cache, len(batch), self.model.config) if shared else None
             return log_probabilities(self.model, laid, own, before, stops)
 
-        return _longest_first(lengths, _timed(scored, timings), batch_size, step)
+        return longest_first(lengths, timed(scored, timings), batch_size, step)
 
     def _likely_apart(
         self,
@@ -259,51 +213,8 @@ class Decoder:
             return log_probabilities_apart(self.model, [rows[i] for i in batch], pad, stops)
 
         lengths = [len(head) + len(tail) for head, tail in rows]
-        found = iter(_longest_first(lengths, _timed(scored, timings), batch_size, step))
+        found = iter(longest_first(lengths, timed(scored, timings), batch_size, step))
         return [list(islice(found, len(own))) for own in tails]
-
-
-def _timed(
-    compute: Callable[[list[int]], list[Made]], timings: list[float] | None
-) -> Callable[[list[int]], list[Made]]:
-    """The same, noting the seconds that each batch takes for a prompt."""
-
-    def timed(batch: list[int]) -> list[Made]:
-        began = time.perf_counter()
-        made = compute(batch)
-        if timings is not None:
-            timings.append((time.perf_counter() - began) / len(batch))
-        return made
-
-    return timed
-
-
-def _longest_first(
-    lengths: Sequence[int],
-    compute: Callable[[list[int]], list[Made]],
-    batch_size: int,
-    step: str,
-) -> list[Made]:
-    """What `compute` makes of batches of rows of similar length, in the rows' own order.
-
-    Out of memory halves the batch, from there on.
-    """
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    done: dict[int, Made] = {}
-    with progress(step, len(order)) as advance:
-        while order:
-            batch = order[-batch_size:]
-            try:
-                made = compute(batch)
-            except (torch.cuda.OutOfMemoryError, MemoryError):
-                if len(batch) == 1:
-                    raise
-                batch_size //= 2
-                continue
-            del order[-batch_size:]
-            done.update(zip(batch, made, strict=True))
-            advance(len(batch))
-    return [done[i] for i in range(len(lengths))]
 
 
 def _shared_prefix(ids: Sequence[list[int]]) -> int:
@@ -322,74 +233,3 @@ def _repeated(cache: Any, times: int, config: Any) -> Any:
             held.keys.expand(times, -1, -1, -1), held.values.expand(times, -1, -1, -1), layer
         )
     return fresh
-
-
-@lru_cache(maxsize=1)
-def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
-    """Load a decoder in the dtype that is here, with a LoRA adapter if there is one."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # progress is told by `tasks.progress`
-    # peft and TRL ask for the attribute by its old name.
-    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
-    device, dtype = device_and_dtype()
-    folder = safetensors_folder(ref)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-    model = model.to(device)
-    if adapter is not None:
-        model = _tuned(model, local_folder(adapter.blob))
-    return Decoder(model.eval(), _prepared(tokenizer))
-
-
-def _tuned(model: Any, folder: Path) -> Any:
-    """A model with a LoRA adapter merged into its weights: as fast as without one.
-
-    Beside the weights an adapter takes about half of the speed. Merged into SmolLM2 in bf16 it
-    was as near to fp32 as beside it: 0.03 of total variation. A weight that two layers share,
-    as tied embeddings do, would change both: such an adapter stays beside.
-    """
-    from peft import PeftModel
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    tuned = PeftModel.from_pretrained(model, folder)
-    uses = Counter(id(weight) for _, weight in tuned.named_parameters(remove_duplicate=False))
-    adapted = [layer for layer in tuned.modules() if isinstance(layer, BaseTunerLayer)]
-    if any(uses[id(layer.get_base_layer().weight)] > 1 for layer in adapted):
-        return tuned
-    return tuned.merge_and_unload()
-
-
-def _prepared(tokenizer: Any) -> Any:
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = PLAIN_TEMPLATE
-    return tokenizer
-
-
-def safetensors_folder(ref: str) -> Path:
-    """A folder with the model in safetensors; GGUF weights are converted once and cached."""
-    source = weights_folder(ref)
-    quantised = sorted(source.glob("*.gguf"))
-    if any(source.glob("*.safetensors")) or not quantised:
-        return source
-    target = services().home / "converted" / weights_digest(ref)
-    if not target.exists():
-        part = scratch("converted")
-        _convert(source, quantised[0].name, part)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(part, target)
-    return target
-
-
-def _convert(source: Path, name: str, target: Path) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    model = AutoModelForCausalLM.from_pretrained(
-        source, gguf_file=name, quantization_config=GgufConfig(dequantize=True),
-        dtype=torch.bfloat16,
-    )  # fmt: skip
-    model.save_pretrained(target)
-    AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(target)

@@ -9,9 +9,9 @@ from typing import Any
 
 from tasks.artifacts import Messages
 from tasks.core.errors import InputError
-from tasks.models.decoder import Choice, Generation, Likelihood
 from tasks.models.endpoint import Endpoint
 from tasks.models.kept import Response
+from tasks.models.outputs import Choice, Generation, Likelihood
 from tasks.models.spending import current
 from tasks.progress import progress
 

@@ -7,7 +7,7 @@ import time
 
 from tasks.artifacts import Passage, Prompt
 from tasks.machine import device_and_dtype, dtype_name
-from tasks.models.decoder import load_decoder
+from tasks.models.loading import load_decoder
 from tasks.prompts import chat
 from tests.benchmarks.harbour import documents, questions
 

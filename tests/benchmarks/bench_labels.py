@@ -16,7 +16,8 @@ from tasks.data.examples import collect_examples
 from tasks.data.questions import read_questions
 from tasks.known_tasks import TASKS
 from tasks.machine import device_and_dtype, dtype_name
-from tasks.models.decoder import Decoder, load_decoder
+from tasks.models.decoder import Decoder
+from tasks.models.loading import load_decoder
 from tasks.prompts import candidates
 from tasks.run import AnsweringSpec, Data
 

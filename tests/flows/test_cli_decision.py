@@ -166,7 +166,7 @@ def test_a_plan_is_a_table_on_a_terminal(
 
 
 def test_a_plan_loads_no_model(adapt: Adapt, runfile: Path, monkeypatch) -> None:
-    from tasks.models import decoder
+    from tasks.models import loading
 
-    monkeypatch.setattr(decoder, "load_decoder", lambda *given: pytest.fail("loaded"))
+    monkeypatch.setattr(loading, "load_decoder", lambda *given: pytest.fail("loaded"))
     assert adapt("run", str(runfile), "--plan")[0] == 0

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tasks.models.decoder import safetensors_folder
+from tasks.models.loading import safetensors_folder
 from tasks.services import services
 from tests.cut import write_cut
 from tests.servers.test_servers import BIN, free_port, server

@@ -21,7 +21,8 @@ from tasks.artifacts import (
 )
 from tasks.core import digest
 from tasks.core.scoring import is_refusal
-from tasks.models.decoder import Decoder, Generation
+from tasks.models.decoder import Decoder
+from tasks.models.outputs import Generation
 from tasks.retrieval.index import build
 from tasks.retrieval.search import retrieval_of
 from tasks.run import IndexSpec

@@ -26,7 +26,7 @@ from tasks.data.questions import read_questions, stored
 from tasks.decision import measured
 from tasks.evaluate import answer_split, choose_prompt, scorecard
 from tasks.metrics import values
-from tasks.models.decoder import load_decoder
+from tasks.models.loading import load_decoder
 from tasks.prompts import candidates, chat, is_tuned, plain, reads_passages, training_prompt
 from tasks.retrieval.index import build
 from tasks.retrieval.search import retrieval_of

@@ -31,8 +31,9 @@ from tasks.evaluate import (
     questions_digest,
     scorecard,
 )
-from tasks.models import decoder
-from tasks.models.decoder import Generation, load_decoder
+from tasks.models import loading
+from tasks.models.loading import load_decoder
+from tasks.models.outputs import Generation
 from tasks.prompts import candidates
 from tasks.question_answering import REFUSAL, demonstrators
 from tasks.results.record import RunRecord
@@ -184,7 +185,7 @@ def test_answers_are_of_the_split_in_its_order_with_their_cost(
 def test_batched_answers_are_what_the_system_replies_to_each_question(
     tiny_model: ModelRef, examples: ExampleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoder, "device_and_dtype", lambda: ("cpu", torch.float32))
+    monkeypatch.setattr(loading, "device_and_dtype", lambda: ("cpu", torch.float32))
     system = System(model=tiny_model, prompt=BARE)
     rows = get_rows(answer_split(system, examples, "dev", batch_size=3).blob, Answer)
     assert len({row.answer for row in rows}) > 1

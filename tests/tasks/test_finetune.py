@@ -15,7 +15,7 @@ from trl import SFTConfig
 from tasks.artifacts import GeneralText, ModelRef, Passage, Question, Training
 from tasks.core.errors import InputError
 from tasks.finetune import Example, base_name, finetune, general_row, question_row, shuffled_text
-from tasks.models.decoder import load_decoder
+from tasks.models.loading import load_decoder
 from tasks.models.references import weights_digest
 from tasks.prompts import chat, training_prompt
 from tasks.question_answering import REFUSAL, target

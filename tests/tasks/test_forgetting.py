@@ -6,7 +6,7 @@ import torch
 from tasks.artifacts import General, GeneralItem, GeneralScore, GeneralText, ModelRef
 from tasks.core.stats import Interval
 from tasks.forgetting import forgotten, general_score
-from tasks.models.decoder import load_decoder
+from tasks.models.loading import load_decoder
 from tasks.store import put_rows
 
 pytestmark = pytest.mark.usefixtures("home")

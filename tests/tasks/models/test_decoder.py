@@ -10,7 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tasks.artifacts import Adapter
 from tasks.core.errors import InputError
 from tasks.models import decoder as module
-from tasks.models.decoder import PLAIN_TEMPLATE, Decoder, load_decoder
+from tasks.models import loading
+from tasks.models.decoder import Decoder
+from tasks.models.loading import PLAIN_TEMPLATE, load_decoder
 from tasks.store import put_folder
 
 # What `taught` answers; each goes on after its line, as small models do.
@@ -277,7 +279,7 @@ def test_an_adapter_is_merged_unless_it_shares_a_weight_and_predicts_the_same(
     target: str | list[str],
     merges: bool,
 ) -> None:
-    monkeypatch.setattr(module, "device_and_dtype", lambda: ("cpu", torch.float32))
+    monkeypatch.setattr(loading, "device_and_dtype", lambda: ("cpu", torch.float32))
     adapter, beside = an_adapter(tiny_folder, tmp_path / "adapter", target)
     loaded = load_decoder(adapter.base, adapter)
     assert isinstance(loaded.model, PeftModel) != merges
