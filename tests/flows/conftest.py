@@ -1,8 +1,13 @@
-"""A Prefect server of the tests' own, one for all of them."""
+"""What tests of flows share: one Prefect server of their own, and the command line."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from flows import cli
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +22,24 @@ def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         prefect_test_harness(server_startup_timeout=90),
     ):
         yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture
+def adapt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command in this process; gives exit code, stdout and stderr."""
+    for name in cli.DEFAULTS:  # so that what `main` sets is undone afterwards
+        monkeypatch.setenv(name, "true")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["adapt", *arguments])
+        try:
+            cli.main()
+            code: Any = 0
+        except SystemExit as ended:
+            code = ended.code
+        captured = capsys.readouterr()
+        return code or 0, captured.out, captured.err
+
+    return call

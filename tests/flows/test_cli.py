@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from flows import cli, console
+from flows import console
 from tasks import ask, doctor
 from tasks.artifacts import (
     ModelRef,
@@ -74,27 +74,6 @@ def runfile(tmp_path: Path) -> Path:
         '[[models]]\nref = "hf:a/b"\nparams = 3e9\n[[models]]\nref = "openai:gpt-4"\n'
     )
     return path
-
-
-@pytest.fixture
-def adapt(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command in this process; gives exit code, stdout and stderr."""
-    for name in cli.DEFAULTS:  # so that what `main` sets is undone afterwards
-        monkeypatch.setenv(name, "true")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["adapt", *arguments])
-        try:
-            cli.main()
-            code: Any = 0
-        except SystemExit as ended:
-            code = ended.code
-        captured = capsys.readouterr()
-        return code or 0, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

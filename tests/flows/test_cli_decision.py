@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from flows import cli, console_decision
+from flows import console_decision
 from tasks.artifacts import Answer, Index, ModelRef, Prompt, Retrieval, Scorecard, System
 from tasks.core.stats import mean_interval
 from tasks.store import put_rows
@@ -22,25 +21,6 @@ INDEX = Index(
     encoder="e", encoder_sha="es", embedded_by="eb", dimension=3, chunk_tokens=96, chunks=4,
     bytes=1,
 )  # fmt: skip
-
-
-@pytest.fixture
-def adapt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path) -> Adapt:
-    """Runs the command in this process; gives exit code, stdout and stderr."""
-    for name in cli.DEFAULTS:  # so that what `main` sets is undone afterwards
-        monkeypatch.setenv(name, "true")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["adapt", *arguments])
-        try:
-            cli.main()
-            code: Any = 0
-        except SystemExit as ended:
-            code = ended.code
-        captured = capsys.readouterr()
-        return code or 0, captured.out, captured.err
-
-    return call
 
 
 def card(retrieves: bool, scores: Sequence[float]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from flows import cli
 from tasks.results.tracking import connect, open_experiment
 from tasks.retrieval.index import exists
 from tasks.retrieval.refresh import IndexBuild
@@ -62,27 +60,6 @@ def runfile(home: Path, tmp_path: Path, prefect_url: str) -> Path:
     path = tmp_path / "pier.toml"
     path.write_text(RUN_FILE)
     return path
-
-
-@pytest.fixture
-def adapt(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command in this process; gives exit code, stdout and stderr."""
-    for name in cli.DEFAULTS:  # so that what `main` sets is undone afterwards
-        monkeypatch.setenv(name, "true")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["adapt", *arguments])
-        try:
-            cli.main()
-            code: Any = 0
-        except SystemExit as ended:
-            code = ended.code
-        captured = capsys.readouterr()
-        return code or 0, captured.out, captured.err
-
-    return call
 
 
 def refreshed(runfile: Path) -> IndexBuild:
