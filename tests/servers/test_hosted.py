@@ -21,7 +21,6 @@ KEY = "sk-secret-4711"
 MODEL = "smollm2"  # the folder that the server is started beside
 TERMS = """
 hosted_tokens = 200000
-money = 1.0
 
 [prices.smollm2]
 input_per_million = 2
