@@ -21,7 +21,9 @@ pytest_plugins = ("tests.weaviate_fixtures",)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty ADAPT_HOME with its embedded store and tracking database."""
     monkeypatch.setenv("ADAPT_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.setenv(name, "")  # so that what MLflow sets meanwhile is undone
+        monkeypatch.delenv(name)
     services.cache_clear()
     yield tmp_path / "home"
     services.cache_clear()

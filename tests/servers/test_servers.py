@@ -102,7 +102,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     runfile = write_cut(folder / "data")
     ports = free_port(), free_port()
     prefect, mlflow = (f"http://127.0.0.1:{port}" for port in ports)
-    environment = {key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"}
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key != "OPENAI_API_KEY" and not key.startswith("MLFLOW_")  # which MLflow sets itself
+    }
     environment |= {
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",  # `mlflow models serve` calls uvicorn
         "ADAPT_HOME": str(folder / "home"),
