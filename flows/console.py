@@ -99,6 +99,11 @@ def _print_measured(console: Console, verdict: Verdict, cards: list[Scorecard]) 
             console.print("  " + "  ".join(f"{head} {cell}".strip() for head, cell in cells))
     console.print(sentence(verdict))
     _print_race(console, verdict)
+    print_reasoning(console, verdict)
+
+
+def print_reasoning(console: Console, verdict: Verdict) -> None:
+    """Print why: reasons, what was ruled out, and what would turn the verdict."""
     for reason in verdict.reasons:
         console.print(f"  - {reason}")
     for veto in verdict.vetoes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from flows.console import out, print_json, sentence
+from flows.console import out, print_json, print_reasoning, sentence
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,12 +127,6 @@ def print_decided(outcome: Outcome, before: dict[str, str | None], as_json: bool
         console.print(
             sentence(verdict) if verdict.basis == "measured" else f"Advice: {verdict.path}."
         )
-        for reason in verdict.reasons:
-            console.print(f"  - {reason}")
-        for veto in verdict.vetoes:
-            if veto.text not in verdict.reasons:
-                console.print(f"  vetoed: {veto.text}")
-        for flip in verdict.flip_when:
-            console.print(f"  flip when: {flip.text}")
+        print_reasoning(console, verdict)
     console.print("\nNothing was measured again or registered.")
     return None

@@ -2,8 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pytest
@@ -25,6 +27,8 @@ from tasks.run import Data, Overrides, read_run
 pytestmark = pytest.mark.usefixtures("home")
 
 Content = str | bytes | list[Any]
+
+NOBODY = 65534  # the user id without rights
 
 
 class Case(NamedTuple):
@@ -165,13 +169,32 @@ def test_a_file_name_that_is_not_utf8_is_explained(tmp_path: Path) -> None:
     assert_explained(case, lambda: collect_documents(tmp_path / "docs"))
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root lists every folder")
-def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
-    write(tmp_path / "docs" / "a.md", "one")
-    write(tmp_path / "docs" / "sub" / "b.md", "other")
-    (tmp_path / "docs" / "sub").chmod(0)
-    case = Case("", "", "sub", "ermission", "a folder that can be listed", "read")
-    assert_explained(case, lambda: collect_documents(tmp_path / "docs"))
+@contextmanager
+def without_root() -> Iterator[None]:
+    """Be nobody for a while: root lists every folder."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no permissions of that kind")
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one() -> None:
+    with TemporaryDirectory() as made:  # where others than its owner may look in
+        docs = Path(made) / "docs"
+        write(docs / "a.md", "one")
+        write(docs / "sub" / "b.md", "other")
+        Path(made).chmod(0o755)
+        (docs / "sub").chmod(0)
+        case = Case("", "", "sub", "ermission", "a folder that can be listed", "read")
+        try:
+            with without_root():
+                assert_explained(case, lambda: collect_documents(docs))
+        finally:
+            (docs / "sub").chmod(0o755)
 
 
 @pytest.mark.parametrize("name", ["docs/a.md", "d.jsonl", "d.csv"])
