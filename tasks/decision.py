@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 
 from tasks.artifacts import Answer, Blob, Scorecard
-from tasks.core.decide import Decision, Measured, TestScore, Verdict, decide, measured_verdict
+from tasks.core.decide import (
+    Decision,
+    Measured,
+    TestScore,
+    Verdict,
+    decide,
+    decision_of,
+    measured_verdict,
+)
 from tasks.core.evidence import Evidence
 from tasks.core.race import State, Stop
 from tasks.core.race_record import Raced
@@ -31,16 +39,7 @@ def decide_raced(
     """The decision that a race came to; `state` holds its log and every path that raced."""
     if {one.path for one in state.race.contenders} <= {veto.path for veto in vetoes}:
         return decide(_first([measured(card) for card in cards]), vetoes, state.race.settings)
-    choice = stop.choice
-    return Decision(
-        path=choice.path,
-        undecided=choice.undecided,
-        leader=choice.leader,
-        questions_to_settle=choice.questions_to_settle,
-        margins=choice.margins,
-        reasons=choice.reasons,
-        flip_when=race_flips(state, stop, vetoes),
-    )
+    return decision_of(stop.choice, race_flips(state, stop, vetoes))
 
 
 def _first(paths: Sequence[Measured]) -> list[Measured]:

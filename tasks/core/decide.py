@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.core.claims import Margin, Measured, Settings, choose
+from tasks.core.claims import Choice, Margin, Measured, Settings, choose
 from tasks.core.errors import InputError
 from tasks.core.evidence import Evidence
 from tasks.core.flip import FlipWhen, flip_when, veto_flips
@@ -90,6 +90,11 @@ def decide(measured: Sequence[Measured], vetoes: Sequence[Veto], settings: Setti
     if measured and not _allowed(measured, vetoes):
         return _none_allowed(measured, vetoes, settings)
     choice = choose(measured, vetoes, settings)
+    return decision_of(choice, flip_when(choice, measured, vetoes, settings))
+
+
+def decision_of(choice: Choice, flips: tuple[FlipWhen, ...]) -> Decision:
+    """A choice with what would turn it."""
     return Decision(
         path=choice.path,
         undecided=choice.undecided,
@@ -97,7 +102,7 @@ def decide(measured: Sequence[Measured], vetoes: Sequence[Veto], settings: Setti
         questions_to_settle=choice.questions_to_settle,
         margins=choice.margins,
         reasons=choice.reasons,
-        flip_when=flip_when(choice, measured, vetoes, settings),
+        flip_when=flips,
     )
 
 
