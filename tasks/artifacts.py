@@ -274,12 +274,15 @@ class Prompt(Value):
 
 
 class Adapter(Value):
-    """A LoRA adapter in safetensors, and the prompt it was trained with."""
+    """What was tuned of a model, in safetensors: a LoRA adapter, or all its weights.
+
+    `rank` is None where all weights were; `with_passages` says what its prompts held.
+    """
 
     schema_version: int = SCHEMA_VERSION
     blob: Blob
     base: str
-    rank: int
+    rank: int | None
     with_passages: bool
 
 

@@ -14,6 +14,8 @@ from tasks.known_tasks import TASKS
 from tasks.metrics import WHOLE
 
 HOSTED = "openai:"
+FULL_RATE = 1e-4  # of full fine-tuning: see docs/training.md
+LORA_ONLY = ("lora_alpha", "lora_dropout", "use_rslora", "use_dora")
 
 
 class Data(Value):
@@ -85,13 +87,22 @@ class IndexSpec(Search):
 
 
 class TrainingSpec(Value):
-    """How adapters are trained; `replay` is general examples for each one of the task's.
+    """How models are tuned; `replay` is general examples for each one of the task's.
+
+    Options named `lora_` and `use_` are peft's own, by its names. `lora_alpha` None: twice the
+    rank, or 8 with rsLoRA, which scale an adapter of rank 16 alike. The lists under `try_` name
+    settings to search; `learning_curve` shares of the examples on which to measure as well.
 
     The defaults come from `examples/harbour` on SmolLM2-135M: a rate of 1e-3 without replay took
     general questions from 16 of 20 to 9; 8e-4 with a fifth of replay keeps them.
     """
 
+    method: Literal["lora", "full", "qlora"] = "lora"
     rank: int = Field(16, ge=1, le=512)
+    lora_alpha: float | None = Field(None, gt=0)
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    use_rslora: bool = False
+    use_dora: bool = False
     learning_rate: float = Field(8e-4, gt=0, lt=1)
     epochs: float = Field(3, gt=0, le=100, description="For prompts without passages.")
     epochs_with_passages: float = Field(2, gt=0, le=100)
@@ -100,6 +111,21 @@ class TrainingSpec(Value):
     replay: float = Field(0.2, ge=0, le=10)
     validation: float = Field(0.1, gt=0, lt=0.5)
     without_source: float = Field(0.15, ge=0, lt=1, description="Prompts whose source is left out.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_methods_default(cls, table: Any) -> Any:
+        """All weights want a smaller rate than an adapter's few."""
+        if isinstance(table, dict) and table.get("method") == "full":
+            return {"learning_rate": FULL_RATE, **table}
+        return table
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        given = [name for name in LORA_ONLY if getattr(self, name)]
+        if self.method == "full" and given:
+            raise ValueError(f"method full trains no adapter: leave out {', '.join(given)}")
+        return self
 
 
 class AnsweringSpec(Value):

@@ -1,4 +1,4 @@
-"""Loads a decoder: weights in safetensors or GGUF, its tokenizer, a LoRA adapter merged."""
+"""Loads a decoder: weights in safetensors or GGUF, its tokenizer, an adapter merged."""
 
 import shutil
 import warnings
@@ -11,34 +11,53 @@ import torch
 
 from tasks.artifacts import Adapter
 from tasks.machine import device_and_dtype
+from tasks.models.chat_tokenizer import ChatTokenizer
 from tasks.models.decoder import Decoder
 from tasks.models.references import weights_digest, weights_folder
 from tasks.services import services
 from tasks.store import local_folder, scratch
 
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}{{ message['content'] }}\n"
-    "{% endfor %}{% if add_generation_prompt %}Answer:{% endif %}"
-)
-
 
 @lru_cache(maxsize=1)
 def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
-    """Load a decoder in the dtype that is here, with a LoRA adapter if there is one."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    """Load a decoder in the dtype that is here, with what was tuned of it if anything was."""
+    if adapter is None:
+        decoder = load_base(ref)
+    elif adapter.rank is None:
+        decoder = load_base(ref, local_folder(adapter.blob))
+    else:
+        base = load_base(ref)
+        decoder = Decoder(_tuned(base.model, local_folder(adapter.blob)), base.tokenizer)
+    decoder.model.eval()
+    return decoder
+
+
+def load_base(
+    ref: str, weights: Path | None = None, *, dtype: Any = None, **settings: Any
+) -> Decoder:
+    """A fresh decoder from a reference, or from `weights` of its kind with its tokenizer.
+
+    `settings` go to transformers' loader; the dtype is the one that is here unless named.
+    """
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # progress is told by `tasks.progress`
     # peft and TRL ask for the attribute by its old name.
     warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
-    device, dtype = device_and_dtype()
-    folder = safetensors_folder(ref)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-    model = model.to(device)
-    if adapter is not None:
-        model = _tuned(model, local_folder(adapter.blob))
-    return Decoder(model.eval(), _prepared(tokenizer))
+    device, usual = device_and_dtype()
+    model = AutoModelForCausalLM.from_pretrained(
+        weights or safetensors_folder(ref), dtype=dtype or usual, use_safetensors=True,
+        device_map={"": device} if settings else None, **settings,
+    )  # fmt: skip
+    return Decoder(model if settings else model.to(device), load_tokenizer(ref).tokenizer)
+
+
+def load_tokenizer(ref: str) -> ChatTokenizer:
+    """A model's tokenizer with its chat template, without the model."""
+    from transformers import AutoTokenizer
+
+    return ChatTokenizer(AutoTokenizer.from_pretrained(safetensors_folder(ref)))
 
 
 def _tuned(model: Any, folder: Path) -> Any:
@@ -57,14 +76,6 @@ def _tuned(model: Any, folder: Path) -> Any:
     if any(uses[id(layer.get_base_layer().weight)] > 1 for layer in adapted):
         return tuned
     return tuned.merge_and_unload()
-
-
-def _prepared(tokenizer: Any) -> Any:
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = PLAIN_TEMPLATE
-    return tokenizer
 
 
 def safetensors_folder(ref: str) -> Path:
