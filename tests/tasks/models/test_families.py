@@ -1,0 +1,124 @@
+"""Each family of decoders: template, labels, adapters on all linear layers, saving, serving."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+from tasks.artifacts import Adapter, Prompt, Question
+from tasks.models.decoder import Decoder
+from tasks.models.loading import load_base, load_decoder, load_tokenizer
+from tasks.models.tree import logits_at
+from tasks.prompts import chat
+from tasks.run import TrainingSpec
+from tasks.services import services
+from tasks.store import put_folder
+from tasks.trainer import AnswerTrainer
+from tasks.training import Lesson, Trained, train
+from tasks.training_rows import question_row
+from tests.families import FAMILIES, build_family
+
+PROMPT = Prompt(name="brief", instruction="Be brief.")
+ANSWERS = ("red", "Maud", "two pence", "1886", "the Teasel", "green", "oak", "nine", "north", "no")
+ASKED = [Question(id=str(n), question=f"What is {n}?", answers=(one,))
+         for n, one in enumerate(ANSWERS)]  # fmt: skip
+SPEC = TrainingSpec(rank=8, learning_rate=2e-2, batch_size=10, max_tokens=200)
+COPIES = 8  # of each example in an epoch
+
+
+class Learnt(NamedTuple):
+    """A family's model after training: what was left, its labels, the model in memory."""
+
+    name: str
+    ref: str
+    trained: Trained
+    labels: set[str]
+    decoder: Decoder
+    served: Decoder
+
+
+def learn(environment: pytest.MonkeyPatch, name: str, folder: Path) -> Learnt:
+    """Train on ten examples until they are known; labels are noted where the loss is computed."""
+    ref = f"path:{build_family(folder / 'model', name)}"
+    labels, left = set(), []
+    real = AnswerTrainer.compute_loss
+
+    def noted(self: Any, model: Any, given: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        left[:] = [self]
+        rows = given["labels"]
+        labels.update(self.processing_class.decode(row[row != -100]) for row in rows)
+        return real(self, model, given, *args, **kwargs)
+
+    environment.setattr(AnswerTrainer, "compute_loss", noted)
+    reader = load_tokenizer(ref)
+    rows = [question_row(reader, PROMPT, one, None, 200) for one in ASKED]
+    lesson = Lesson("finetune", ref, rows * COPIES, rows, 8, 7)
+    trained = train(lesson, SPEC, folder)
+    blob = put_folder(trained.folder, "adapters")
+    adapter = Adapter(blob=blob, base=ref, rank=SPEC.rank, with_passages=False)
+    model = left[0].accelerator.unwrap_model(left[0].model, keep_fp32_wrapper=False).eval()
+    return Learnt(
+        name, ref, trained, labels, Decoder(model, reader.tokenizer), load_decoder(ref, adapter)
+    )
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def learnt(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learnt]:
+    folder = tmp_path_factory.mktemp(request.param)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ADAPT_HOME", str(folder / "home"))
+        services.cache_clear()
+        yield learn(environment, request.param, folder)
+    services.cache_clear()
+    load_decoder.cache_clear()
+
+
+def test_a_prompt_follows_the_familys_template(learnt: Learnt) -> None:
+    asked = learnt.served.render(chat(PROMPT, "What?", None))
+    assert asked == FAMILIES[learnt.name].asked
+
+
+def test_text_to_be_continued_begins_as_the_tokenizer_begins_every_text(learnt: Learnt) -> None:
+    tokenizer = learnt.served.tokenizer
+    (ids,) = learnt.served.encode([learnt.served.plain("The ferry")])
+    assert ids == tokenizer("The ferry")["input_ids"]
+
+
+def test_loss_is_on_the_answer_and_the_end_of_its_turn_alone(learnt: Learnt) -> None:
+    assert learnt.labels == {f"{answer}{FAMILIES[learnt.name].ends}" for answer in ANSWERS}
+
+
+def test_an_adapter_is_on_every_linear_layer_but_the_head(learnt: Learnt) -> None:
+    settings = json.loads((learnt.trained.folder / "adapter_config.json").read_text())
+    assert set(settings["target_modules"]) == FAMILIES[learnt.name].linear
+
+
+def test_ten_examples_are_learnt_to_a_loss_near_zero_and_answered_when_served(
+    learnt: Learnt,
+) -> None:
+    assert learnt.trained.best_loss < 0.05
+    prompts = [learnt.served.render(chat(PROMPT, one.question, None)) for one in ASKED]
+    assert tuple(one.text for one in learnt.served.generate(prompts, 24)) == ANSWERS
+
+
+def test_a_reloaded_model_gives_the_logits_of_the_trained_one(learnt: Learnt) -> None:
+    ids = torch.tensor([list(range(3, 60))])
+    with torch.no_grad():
+        trained, served, base = (
+            one.model(ids).logits.float()
+            for one in (learnt.decoder, learnt.served, load_base(learnt.ref))
+        )
+    # Merged at load, which rounds to bf16 once more.
+    assert (served - trained).abs().mean() < 0.05 * (base - trained).abs().mean()
+
+
+def test_the_head_at_chosen_places_gives_the_models_own_logits(learnt: Learnt) -> None:
+    ids = torch.tensor([list(range(3, 60))])
+    places = torch.tensor([[0, 5], [0, 56]])
+    with torch.no_grad():
+        whole = learnt.served.model(ids).logits[0, [5, 56]]
+        chosen = logits_at(learnt.served.model, ids, torch.ones_like(ids), places)
+    torch.testing.assert_close(chosen, whole, rtol=0.02, atol=0.02)
