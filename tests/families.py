@@ -61,9 +61,15 @@ class Family(NamedTuple):
     ends: str
     asked: str
     linear: frozenset[str]
-    more: dict[str, Any] = {}
 
 
+SHAPES: dict[str, dict[str, Any]] = {
+    name: {"intermediate_size": 128, "num_key_value_heads": 2}
+    for name in ("Llama", "Mistral", "Qwen2")
+}
+SHAPES["Gemma"] = {"intermediate_size": 128, "num_key_value_heads": 1, "head_dim": 16}
+SHAPES["Gemma2"] = SHAPES["Gemma"] | {"final_logit_softcapping": 8.0, "sliding_window": 64}
+SHAPES["Falcon"] = {"ffn_hidden_size": 128}
 GATED = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"})
 WORDS = ("<unk>", "<s>", "</s>")
 FAMILIES = {
@@ -71,7 +77,9 @@ FAMILIES = {
         "Llama", True, LLAMA, WORDS, "</s>",
         "<s>[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nWhat? [/INST]", GATED,
     ),
-    "llama-2-base": Family("Llama", True, None, WORDS, "</s>", "<s>Be brief.\nWhat?\nAnswer:", GATED),
+    "llama-2-base": Family(
+        "Llama", True, None, WORDS, "</s>", "<s>Be brief.\nWhat?\nAnswer:", GATED,
+    ),
     "mistral": Family(
         "Mistral", True, MISTRAL, WORDS, "</s>", "<s>[INST] Be brief.\n\nWhat? [/INST]", GATED,
     ),
@@ -103,7 +111,6 @@ FAMILIES = {
         "Gemma2", True, GEMMA, ("<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>"),
         "<end_of_turn>",
         "<bos><start_of_turn>user\nBe brief.\n\nWhat?<end_of_turn>\n<start_of_turn>model\n", GATED,
-        {"final_logit_softcapping": 3.0, "sliding_window": 64},
     ),
 }  # fmt: skip
 
@@ -116,12 +123,10 @@ def build_family(folder: Path, name: str) -> Path:
     family = FAMILIES[name]
     tokenizer = _tokenizer(family)
     config = getattr(transformers, f"{family.architecture}Config")(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, num_kv_heads=2, head_dim=8,
-        ffn_hidden_size=64, max_position_embeddings=512, initializer_range=0.2,
+        vocab_size=len(tokenizer), hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=512, initializer_range=0.1, pad_token_id=None,
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=None, tie_word_embeddings=family.architecture.startswith("Gemma"),
-        **family.more,
+        **SHAPES[family.architecture],
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -137,9 +142,10 @@ def _tokenizer(family: Family) -> Any:
 
     first, alphabet = family.special[0], []
     pieces = Tokenizer(models.BPE(unk_token=first if family.words else None))
+    scheme = "never" if family.architecture.startswith("Gemma") else "always"
     if family.words:
-        pieces.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
-        pieces.decoder = decoders.Metaspace(prepend_scheme="first")
+        pieces.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+        pieces.decoder = decoders.Metaspace(prepend_scheme=scheme)
         alphabet = sorted({*"".join(SENTENCES), *map(chr, range(32, 127)), "\n"})
     else:
         pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
