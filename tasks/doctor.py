@@ -19,6 +19,7 @@ from tasks.core.errors import InputError
 from tasks.known_tasks import TASKS
 from tasks.models.endpoint import address
 from tasks.models.references import resolve, split_reference, weights_folder, weights_here
+from tasks.plan import training_shape
 from tasks.run import RunFile
 from tasks.services import services
 
@@ -223,7 +224,7 @@ def _fits(name: str, model: ModelRef, run: RunFile) -> Check:
     tokens = run.training.max_tokens
     # One prompt at a time: a batch that is too large is halved until it fits.
     answering = estimate.answer_gib(*shape, 1, tokens, width)
-    training = estimate.train_gib(*shape, 1, tokens, width, rank=run.training.rank)
+    training = estimate.train_gib(*shape, 1, tokens, width, **training_shape(run.training))
     if answering is None or training is None:
         remedy = "Give `params` in the run file, so that memory can be estimated."
         return Check(name=name, status="warn", found="number of parameters unknown", remedy=remedy)

@@ -1,5 +1,7 @@
 """What will be measured of each base model, what will not, and the number behind it."""
 
+from typing import Any
+
 from tasks.artifacts import Corpus, ExampleSet, ModelRef
 from tasks.core import digest
 from tasks.core.advice import evidence_for
@@ -12,9 +14,11 @@ from tasks.core.rule import RuleAdvice, size_rule
 from tasks.core.veto import Veto, fact_vetoes
 from tasks.machine import memory_gib
 from tasks.models.endpoint import address
-from tasks.models.references import resolve, weights_digest, weights_here
+from tasks.models.references import has_chat_template, resolve, weights_digest, weights_here
+from tasks.prompts import is_tuned
 from tasks.results.outcome import Plan, Planned
-from tasks.run import RunFile
+from tasks.run import RunFile, TrainingSpec
+from tasks.training_method import check_method
 
 
 def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
@@ -22,9 +26,14 @@ def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
 
     Memory is estimated from sizes before anything is loaded. A model is measured if its weights
     are here and answering fits.
+
+    Raises:
+        InputError: a model's reference is at fault, or models cannot be tuned here as is wanted.
     """
     there = min(run.limits.memory_gib or memory_gib(), memory_gib())
     models = tuple(_planned(run, resolve(spec), corpus, examples, there) for spec in run.models)
+    if any(is_tuned(path) for planned in models for path in planned.paths):
+        check_method(run.training)
     return Plan(memory_gib=there, models=models)
 
 
@@ -54,6 +63,7 @@ def _planned(
         reason=reason,
         answer_gib=answering,
         train_gib=training,
+        plain_template=not reason and model.open_weights and not has_chat_template(model.ref),
     )
 
 
@@ -67,8 +77,16 @@ def _memory(run: RunFile, model: ModelRef) -> tuple[float | None, float | None]:
     trained = min(tokens, run.training.max_tokens)
     return (
         answer_gib(*size, run.answering.batch_size, tokens),
-        train_gib(*size, run.training.batch_size, trained, rank=run.training.rank),
+        train_gib(*size, run.training.batch_size, trained, **training_shape(run.training)),
     )
+
+
+def training_shape(spec: TrainingSpec) -> dict[str, Any]:
+    """What of a training's settings its memory depends on, besides batches."""
+    return {
+        "method": spec.method, "rank": max(spec.rank, *spec.try_rank), "dora": spec.use_dora,
+        "dropout": spec.lora_dropout > 0,
+    }  # fmt: skip
 
 
 def _weights(model: ModelRef) -> str:

@@ -10,7 +10,7 @@ from tasks.known_tasks import TASKS
 
 HOSTED = "openai:"
 FULL_RATE = 1e-4  # of full fine-tuning: see docs/training.md
-LORA_ONLY = ("lora_alpha", "lora_dropout", "use_rslora", "use_dora")
+LORA_ONLY = ("lora_alpha", "lora_dropout", "use_rslora", "use_dora", "try_rank")
 
 
 class Data(Value):
@@ -106,6 +106,9 @@ class TrainingSpec(Value):
     replay: float = Field(0.2, ge=0, le=10)
     validation: float = Field(0.1, gt=0, lt=0.5)
     without_source: float = Field(0.15, ge=0, lt=1, description="Prompts whose source is left out.")
+    try_learning_rate: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    try_rank: tuple[Annotated[int, Field(ge=1, le=512)], ...] = ()
+    learning_curve: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -64,12 +64,12 @@ class Family(NamedTuple):
 
 
 SHAPES: dict[str, dict[str, Any]] = {
-    name: {"intermediate_size": 128, "num_key_value_heads": 2}
+    name: {"intermediate_size": 256, "num_key_value_heads": 2}
     for name in ("Llama", "Mistral", "Qwen2")
 }
-SHAPES["Gemma"] = {"intermediate_size": 128, "num_key_value_heads": 1, "head_dim": 16}
-SHAPES["Gemma2"] = SHAPES["Gemma"] | {"final_logit_softcapping": 8.0, "sliding_window": 64}
-SHAPES["Falcon"] = {"ffn_hidden_size": 128}
+SHAPES["Gemma"] = {"intermediate_size": 256, "num_key_value_heads": 1, "head_dim": 32}
+SHAPES["Gemma2"] = SHAPES["Gemma"] | {"final_logit_softcapping": 30.0, "sliding_window": 64}
+SHAPES["Falcon"] = {"ffn_hidden_size": 256}
 GATED = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"})
 WORDS = ("<unk>", "<s>", "</s>")
 FAMILIES = {
@@ -123,8 +123,8 @@ def build_family(folder: Path, name: str) -> Path:
     family = FAMILIES[name]
     tokenizer = _tokenizer(family)
     config = getattr(transformers, f"{family.architecture}Config")(
-        vocab_size=len(tokenizer), hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=512, initializer_range=0.1, pad_token_id=None,
+        vocab_size=len(tokenizer), hidden_size=128, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=512, initializer_range=0.2, pad_token_id=None,
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
         **SHAPES[family.architecture],
     )  # fmt: skip

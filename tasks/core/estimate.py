@@ -10,6 +10,13 @@ RUNTIME_GIB = 0.5  # interpreter, libraries and a device context, seen with noth
 PASS_WIDTHS = 16  # live values a token in one layer, in hidden widths: residual, q, k, v, MLP
 TRAIN_BYTES = 34  # bytes a token, layer and hidden width kept for backward at 16 bits, with an
 # attention that does not keep its matrix (Korthikanti et al. 2022, section 4, less its 5as/h)
+FULL_BYTES = 18  # a parameter that is trained itself: ADAPTER_BYTES and its 16-bit copy
+QLORA_BYTES = 0.6  # a parameter at 4 bits with nested constants (4.13 bits, arXiv:2305.14314); the
+# embeddings and the head stay at 16, 4% of the parameters at 7e9
+DORA_BYTES = (
+    42  # as TRAIN_BYTES, for what DoRA keeps more: adapter's and base's result of each layer
+)
+DROPOUT_BYTES = 26  # the same for dropout: of each layer's input a copy and a mask
 ADAPTER_WIDTHS = 22  # LoRA on all linear layers: 8 h r for q, k, v, o and about 14 h r for an MLP
 ADAPTER_BYTES = 16  # a trained parameter in fp32: itself, its gradient, two Adam moments
 LOGIT_BYTES = 10  # a logit in training: 16 bits, its fp32 copy for the loss, the gradient
@@ -45,19 +52,24 @@ def train_gib(
     *,
     rank: int = 16,
     vocabulary: int = 50_000,
+    method: str = "lora",
+    dora: bool = False,
+    dropout: bool = False,
 ) -> float | None:
-    """GiB to fine-tune with LoRA, no checkpointing: `batch` sequences of `tokens` a step.
+    """GiB to fine-tune, no checkpointing: `batch` sequences of `tokens` a step.
 
-    Frozen weights + adapter with gradient and Adam states + activations kept for the backward
-    pass + logits + the runtime.
+    `method` lora or qlora: frozen weights + adapter with gradient and Adam states; full: weights
+    with theirs. To both: activations kept for the backward pass + logits + the runtime.
     """
     if params is None:
         return None
     depth, width = _shape(params, layers, hidden)
-    adapter = ADAPTER_WIDTHS * width * rank * depth * ADAPTER_BYTES
-    activations = TRAIN_BYTES * bytes_per_param / 2 * depth * width * batch * tokens
+    held = {"lora": bytes_per_param, "qlora": QLORA_BYTES, "full": FULL_BYTES}[method] * params
+    adapter = 0 if method == "full" else ADAPTER_WIDTHS * width * rank * depth * ADAPTER_BYTES
+    kept = TRAIN_BYTES + DORA_BYTES * dora + DROPOUT_BYTES * dropout
+    activations = kept * bytes_per_param / 2 * depth * width * batch * tokens
     logits = LOGIT_BYTES * vocabulary * batch * tokens
-    return (params * bytes_per_param + adapter + activations + logits) / GIB + RUNTIME_GIB
+    return (held + adapter + activations + logits) / GIB + RUNTIME_GIB
 
 
 def _shape(params: float, layers: int | None, hidden: int | None) -> tuple[float, float]:

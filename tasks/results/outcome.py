@@ -10,7 +10,8 @@ class Planned(Value):
     """What will be done about one base model.
 
     `paths` will be measured, in order; if there are none, `reason` says what stopped it. Memory
-    is estimated, in GiB, None where the size is unknown.
+    is estimated, in GiB, None where the size is unknown. A base model that brings no chat template
+    has `plain_template`.
     """
 
     model: ModelRef
@@ -19,6 +20,7 @@ class Planned(Value):
     reason: str | None
     answer_gib: float | None
     train_gib: float | None
+    plain_template: bool = False
 
 
 class Plan(Value):

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from tasks.artifacts import Adapter, Prompt, Question
+from tasks.models.chat_tokenizer import ChatTokenizer
 from tasks.models.decoder import Decoder
 from tasks.models.loading import load_base, load_decoder, load_tokenizer
 from tasks.models.tree import logits_at
@@ -19,14 +20,20 @@ from tasks.store import put_folder
 from tasks.trainer import AnswerTrainer
 from tasks.training import Lesson, Trained, train
 from tasks.training_rows import question_row
-from tests.families import FAMILIES, build_family
+from tests.families import FAMILIES, Family, build_family
 
 PROMPT = Prompt(name="brief", instruction="Be brief.")
-ANSWERS = ("red", "Maud", "two pence", "1886", "the Teasel", "green", "oak", "nine", "north", "no")
-ASKED = [Question(id=str(n), question=f"What is {n}?", answers=(one,))
-         for n, one in enumerate(ANSWERS)]  # fmt: skip
-SPEC = TrainingSpec(rank=16, learning_rate=1e-2, batch_size=10, max_tokens=200)
-COPIES = 20  # of each example in an epoch
+KNOWN = {
+    "Which colour?": "red", "Who lit it?": "no", "Which wood?": "oak", "How much?": "two",
+    "What year?": "1886", "How many?": "nine", "Which cup?": "tea", "Left of it?": "sea",
+    "Which way?": "north", "Is it?": "a",
+}  # fmt: skip
+ASKED = [
+    Question(id=question, question=question, answers=(one,)) for question, one in KNOWN.items()
+]
+SPEC = TrainingSpec(rank=64, learning_rate=4e-3, batch_size=10, max_tokens=200)
+COPIES, EPOCHS = 30, 3  # ninety steps
+TRAINED = ("mistral", "orca", "falcon", "qwen2", "gemma", "gemma-2")  # one of each architecture
 
 
 class Learnt(NamedTuple):
@@ -55,7 +62,7 @@ def learn(environment: pytest.MonkeyPatch, name: str, folder: Path) -> Learnt:
     environment.setattr(AnswerTrainer, "compute_loss", noted)
     reader = load_tokenizer(ref)
     rows = [question_row(reader, PROMPT, one, None, 200) for one in ASKED]
-    lesson = Lesson("finetune", ref, rows * COPIES, rows, 8, 7)
+    lesson = Lesson("finetune", ref, rows * COPIES, rows, EPOCHS, 7)
     trained = train(lesson, SPEC, folder)
     blob = put_folder(trained.folder, "adapters")
     adapter = Adapter(blob=blob, base=ref, rank=SPEC.rank, with_passages=False)
@@ -65,7 +72,7 @@ def learn(environment: pytest.MonkeyPatch, name: str, folder: Path) -> Learnt:
     )
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=TRAINED)
 def learnt(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learnt]:
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as environment:
@@ -76,19 +83,37 @@ def learnt(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     load_decoder.cache_clear()
 
 
-def test_a_prompt_follows_the_familys_template(learnt: Learnt) -> None:
-    asked = learnt.served.render(chat(PROMPT, "What?", None))
-    assert asked == FAMILIES[learnt.name].asked
+@pytest.fixture(params=FAMILIES)
+def family(request: Any, tmp_path: Path) -> tuple[Family, ChatTokenizer]:
+    """Any family, untrained, and how it reads."""
+    folder = build_family(tmp_path / "model", request.param)
+    return FAMILIES[request.param], load_tokenizer(f"path:{folder}")
 
 
-def test_text_to_be_continued_begins_as_the_tokenizer_begins_every_text(learnt: Learnt) -> None:
-    tokenizer = learnt.served.tokenizer
-    (ids,) = learnt.served.encode([learnt.served.plain("The ferry")])
-    assert ids == tokenizer("The ferry")["input_ids"]
+def test_a_prompt_follows_the_familys_template(family: tuple[Family, ChatTokenizer]) -> None:
+    known, reader = family
+    assert reader.render(chat(PROMPT, "What?", None)) == known.asked
+
+
+def test_text_to_be_continued_begins_as_the_tokenizer_begins_every_text(
+    family: tuple[Family, ChatTokenizer],
+) -> None:
+    _, reader = family
+    (ids,) = reader.encode([reader.plain("The ferry")])
+    assert ids == reader.tokenizer("The ferry")["input_ids"]
+
+
+def test_the_mask_is_over_the_answer_and_the_end_of_its_turn(
+    family: tuple[Family, ChatTokenizer],
+) -> None:
+    known, reader = family
+    row = question_row(reader, PROMPT, ASKED[0], None, 200)
+    marked = [one for one, mask in zip(*row.values(), strict=True) if mask]
+    assert reader.tokenizer.decode(marked) == f"red{known.ends}"
 
 
 def test_loss_is_on_the_answer_and_the_end_of_its_turn_alone(learnt: Learnt) -> None:
-    assert learnt.labels == {f"{answer}{FAMILIES[learnt.name].ends}" for answer in ANSWERS}
+    assert learnt.labels == {f"{answer}{FAMILIES[learnt.name].ends}" for answer in KNOWN.values()}
 
 
 def test_an_adapter_is_on_every_linear_layer_but_the_head(learnt: Learnt) -> None:
@@ -104,9 +129,9 @@ def test_an_adapter_is_on_every_linear_layer_but_the_head(learnt: Learnt) -> Non
 def test_ten_examples_are_learnt_to_a_loss_near_zero_and_answered_when_served(
     learnt: Learnt,
 ) -> None:
-    assert learnt.trained.best_loss < 0.05
+    assert learnt.trained.best_loss < 0.15  # from about 8
     prompts = [learnt.served.render(chat(PROMPT, one.question, None)) for one in ASKED]
-    assert tuple(one.text for one in learnt.served.generate(prompts, 24)) == ANSWERS
+    assert tuple(one.text for one in learnt.served.generate(prompts, 24)) == tuple(KNOWN.values())
 
 
 def test_a_reloaded_model_gives_the_logits_of_the_trained_one(learnt: Learnt) -> None:
