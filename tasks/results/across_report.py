@@ -1,7 +1,7 @@
 """The last step over models in Markdown: which model's winner, and what the others came to."""
 
 from tasks.core.across import ModelChoice
-from tasks.results.markdown import table
+from tasks.results.markdown import bullets, interval_text, number_text, table
 
 MILLION = 1e6
 
@@ -17,12 +17,12 @@ def render_across(across: ModelChoice) -> list[str]:
     heads = ("model", "path", "parameters", "score", "")
     rows = [
         (one.model, f"`{one.path}`", _size(one.params),
-         f"{one.score.value:.3f} [{one.score.low:.3f}, {one.score.high:.3f}]",
+         interval_text(one.score),
          "chosen" if one.model == across.model else ("runs already" if one.runs else ""))
         for one in across.standings
     ]  # fmt: skip
     claims = [
-        (one.path, one.over, f"{one.gain:+.3f}", f"{one.low:.3f}", f"{one.high:.3f}",
+        (one.path, one.over, f"{one.gain:+.3f}", number_text(one.low), number_text(one.high),
          "yes" if one.claim else "no")
         for one in across.margins
     ]  # fmt: skip
@@ -35,7 +35,7 @@ def render_across(across: ModelChoice) -> list[str]:
     return [
         "## Which model",
         f"**{across_sentence(across)}**",
-        "\n".join(f"- {line}" for line in lines),
+        bullets(lines),
         table(heads, rows),
         note,
         table(("model", "over", "gain", "lower bound", "upper bound", "ahead by enough"), claims),
