@@ -90,9 +90,7 @@ def adapt(
         measured = [one for one in outcomes if isinstance(one, Measured)]
         verdicts = tuple(one.verdict if isinstance(one, Measured) else one for one in outcomes)
         scorecards = tuple(card for one in measured for card in one.scorecards)
-        across = stages(
-            "choose model", choose_model, run=run, verdicts=verdicts, cards=scorecards
-        )
+        across = stages("choose model", choose_model, run=run, verdicts=verdicts, cards=scorecards)
         champion = stages(
             "register", register, run=run, corpus=corpus, examples=examples, verdicts=verdicts,
             scorecards=scorecards, across=across,

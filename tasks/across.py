@@ -69,9 +69,7 @@ def _contender(run: RunFile, verdict: Verdict, rows: Sequence[Answer]) -> Conten
     )
 
 
-def _check_same(
-    cards: Sequence[Scorecard], tables: Sequence[Rows], shared: Sequence[str]
-) -> None:
+def _check_same(cards: Sequence[Scorecard], tables: Sequence[Rows], shared: Sequence[str]) -> None:
     """Refuse winners without common questions, and questions that only share their ids."""
     first = [(tables[0][name].question, tables[0][name].expected) for name in shared]
     for card, table in zip(cards, tables, strict=True):

@@ -46,9 +46,7 @@ def decide_again(finished: Finished) -> Outcome:
         vetoes = all_vetoes(finished, planned)
         decision, race = compare(finished, planned, vetoes)
         verdicts.append(verdict_again(finished, planned, weighed, vetoes, decision, race))
-    return Outcome(
-        champion=None, verdicts=tuple(verdicts), across=among_models(finished, verdicts)
-    )
+    return Outcome(champion=None, verdicts=tuple(verdicts), across=among_models(finished, verdicts))
 
 
 def among_models(finished: Finished, verdicts: Sequence[Verdict]) -> ModelChoice | None:

@@ -56,7 +56,9 @@ def estimate_seconds(
             asked = examples.count("dev") + trials(run)
             answering = asked * question_seconds(run, examples, params, path, rate)
             checks = general_seconds(params, rate) if is_tuned(path) or path == "prompt" else 0.0
-            training = 0.0 if planned.system else training_seconds(run, examples, params, path, rate)
+            training = training_seconds(run, examples, params, path, rate)
+            if planned.system is not None:  # it was trained long ago
+                training = 0.0
             seconds[path] = seconds.get(path, 0.0) + answering + checks + training
     return seconds
 

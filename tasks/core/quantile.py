@@ -10,9 +10,7 @@ from tasks.core.errors import InputError
 from tasks.core.stats import Interval
 
 
-def quantile_interval(
-    values: Sequence[float], share: float, confidence: float = 0.95
-) -> Interval:
+def quantile_interval(values: Sequence[float], share: float, confidence: float = 0.95) -> Interval:
     """The least value that at least `share` of the values do not exceed, with its interval.
 
     The ends are order statistics: each is beyond the true quantile with a probability of at most

@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tasks.across import winners
 from tasks.artifacts import (
     Answer,
     Corpus,
@@ -13,7 +14,6 @@ from tasks.artifacts import (
     Scorecard,
     System,
 )
-from tasks.across import winners
 from tasks.core.across import ModelChoice
 from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
