@@ -14,10 +14,16 @@ from tasks.core.rule import RuleAdvice, size_rule
 from tasks.core.veto import Veto, fact_vetoes
 from tasks.machine import memory_gib
 from tasks.models.endpoint import address
-from tasks.models.references import has_chat_template, resolve, weights_digest, weights_here
+from tasks.models.references import (
+    has_chat_template,
+    resolve,
+    runs_already,
+    weights_digest,
+    weights_here,
+)
 from tasks.prompts import is_tuned
 from tasks.results.outcome import Plan, Planned
-from tasks.run import RunFile, TrainingSpec
+from tasks.run import ModelSpec, RunFile, TrainingSpec
 from tasks.training_method import check_method
 
 
@@ -28,13 +34,25 @@ def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
     are here and answering fits.
 
     Raises:
-        InputError: a model's reference is at fault, or models cannot be tuned here as is wanted.
+        InputError: a system that runs already cannot be had, or not be asked here; models cannot
+            be tuned here in the way that is wanted.
     """
     there = min(run.limits.memory_gib or memory_gib(), memory_gib())
-    models = tuple(_planned(run, resolve(spec), corpus, examples, there) for spec in run.models)
-    if any(is_tuned(path) for planned in models for path in planned.paths):
+    models = tuple(_of(run, spec, corpus, examples, there) for spec in run.models)
+    if any(is_tuned(path) for one in models if one.system is None for path in one.paths):
         check_method(run.training)
     return Plan(memory_gib=there, models=models)
+
+
+def _of(
+    run: RunFile, spec: ModelSpec, corpus: Corpus, examples: ExampleSet, there: float
+) -> Planned:
+    """A base model with what rules paths out, or a system that runs already, as it is."""
+    if runs_already(spec.ref):
+        from tasks.results.running import plan_running
+
+        return plan_running(run, spec)
+    return _planned(run, resolve(spec), corpus, examples, there)
 
 
 def _planned(

@@ -11,6 +11,7 @@ from tasks.known_tasks import TASKS
 HOSTED = "openai:"
 FULL_RATE = 1e-4  # of full fine-tuning: see docs/training.md
 LORA_ONLY = ("lora_alpha", "lora_dropout", "use_rslora", "use_dora", "try_rank")
+RUNNING = "models:/"  # a system that is registered in MLflow already
 
 
 class Data(Value):
@@ -41,7 +42,10 @@ class GeneralData(Value):
 
 
 class ModelSpec(Value):
-    """One base model by reference; `params` and `size_class` override the catalogue."""
+    """One base model by reference; `params` and `size_class` override the catalogue.
+
+    `models:/NAME@alias` is a system that runs already: the one to beat.
+    """
 
     ref: str
     params: float | None = Field(None, gt=0)
