@@ -18,18 +18,22 @@ CLOCK = "seconds.json"
 
 
 class Checkpoint(NamedTuple):
-    """A whole checkpoint: after how many steps, of how many, and after how many seconds."""
+    """A whole checkpoint: after how many steps, of how many, after how many epochs and seconds.
+
+    `best` is the step with the lowest validation loss.
+    """
 
     folder: Path
     step: int
     steps: int
     best: int
+    epochs: float
     seconds: float
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing was left to train: all steps done, or the last epoch was no better."""
-        return self.step >= self.steps or self.best < self.step
+    def ended(self, pause: int | None = None) -> bool:
+        """Whether nothing is left to train: all steps or epochs done, or the last was no better."""
+        paused = pause is not None and self.epochs >= pause
+        return paused or self.step >= self.steps or self.best < self.step
 
 
 @contextmanager
@@ -70,7 +74,10 @@ def last_checkpoint(folder: Path) -> Checkpoint | None:
             shutil.rmtree(state)
             continue
         step, best = int(values["global_step"]), int(values.get("best_global_step") or 0)
-        found.append(Checkpoint(state, step, int(values["max_steps"]), best, float(seconds)))
+        found.append(Checkpoint(
+            folder=state, step=step, steps=int(values["max_steps"]), best=best,
+            epochs=float(values["epoch"]), seconds=float(seconds),
+        ))  # fmt: skip
     return max(found, key=lambda one: one.step, default=None)
 
 

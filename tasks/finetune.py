@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks import training, training_method
+from tasks import training, training_method, training_search
 from tasks.artifacts import (
     Adapter,
     Cost,
@@ -26,6 +26,7 @@ from tasks.training import Lesson
 from tasks.training_rows import general_row, question_row, shuffled_text
 
 GROUNDED = "finetune+rag"
+MODULES = (training, training_method, training_search)  # whose code a checkpoint depends on
 Example = tuple[Question, tuple[Passage, ...] | None]
 
 
@@ -43,7 +44,8 @@ def finetune(
     A tenth of the questions is held out to stop early and to choose the checkpoint; `replay`
     rows of general text are mixed into the rest so that general ability survives. With a `share`
     below 1 only the first of the rest are learnt from, in an order drawn from the seed. A training
-    that was killed goes on from its last epoch, to the same weights.
+    that was killed goes on from its last epoch, to the same weights. Where the spec names settings
+    to try, those are searched first.
 
     Raises:
         InputError: an example is longer than `training.max_tokens`, or the method cannot be used
@@ -56,14 +58,14 @@ def finetune(
     extra = shuffled_text(replay, round(len(learn) * spec.replay), seed)
     lesson = _lesson(model.ref, prompt, (learn, held), passages, extra, spec, seed)
     with metered() as meter, workplace(_key(lesson, spec)) as folder:
-        run = training.train(lesson, spec, folder)
+        chosen, run = training_search.search(lesson, spec, folder)
         blob = put_folder(run.folder, "adapters")
         meter.tokens = run.tokens
     return Training(
         adapter=Adapter(
             blob=blob,
             base=model.ref,
-            rank=None if spec.method == "full" else spec.rank,
+            rank=None if spec.method == "full" else chosen.rank,
             with_passages=lesson.name == GROUNDED,
         ),
         curve=run.curve,
@@ -106,7 +108,7 @@ def _lesson(
 
 def _key(lesson: Lesson, spec: TrainingSpec) -> str:
     """What a training depends on, wherever its model lies: data, settings, code and runtime."""
-    code = [Path(str(module.__file__)) for module in (training, training_method)]
+    code = [Path(str(module.__file__)) for module in MODULES]
     return digest.of_json([
         lesson._replace(ref=weights_digest(lesson.ref)), content(spec), runtime(),
         [digest.of_file(file) for file in code],

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 
 from tasks.artifacts import ExampleSet, PathName
+from tasks.core.halving import epochs_in_all
 from tasks.data.questions import read_questions
 from tasks.known_tasks import TASKS
 from tasks.machine import device_and_dtype, dtype_name
@@ -11,6 +12,7 @@ from tasks.models.endpoint import address
 from tasks.prompts import is_tuned, reads_passages
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
+from tasks.training_search import candidates
 
 # Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:
 # the rest goes to attention, norms, the cache and the adapter.
@@ -108,6 +110,7 @@ def _train_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
     spec = run.training
     epochs = spec.epochs_with_passages if reads_passages(path) else spec.epochs
     rows = examples.count("train") * (1 - spec.validation)
+    epochs = epochs_in_all(len(candidates(spec)), epochs)
     return epochs * rows * (prompt_tokens(run, examples, path) + spec.replay * TOKENS_AROUND)
 
 

@@ -102,7 +102,7 @@ def _memory(run: RunFile, model: ModelRef) -> tuple[float | None, float | None]:
 def training_shape(spec: TrainingSpec) -> dict[str, Any]:
     """What of a training's settings its memory depends on, besides batches."""
     return {
-        "method": spec.method, "rank": max(spec.rank, *spec.try_rank), "dora": spec.use_dora,
+        "method": spec.method, "rank": max((spec.rank, *spec.try_rank)), "dora": spec.use_dora,
         "dropout": spec.lora_dropout > 0,
     }  # fmt: skip
 

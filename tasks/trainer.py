@@ -43,9 +43,9 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         with torch.no_grad(), self.compute_loss_context_manager():
             return self.compute_loss(model, inputs).detach(), None, None
 
-    def take_up(self, last: Checkpoint | None) -> None:
+    def take_up(self, last: Checkpoint | None, pause: int | None) -> None:
         """Train to the end, from a checkpoint if there is one; the best weights are then loaded."""
-        if last is None or not last.ended:
+        if last is None or not last.ended(pause):
             self.train(resume_from_checkpoint=str(last.folder) if last else None)
             return
         self.state = TrainerState.load_from_json(str(last.folder / STATE))

@@ -53,7 +53,7 @@ def train(lesson: Lesson, spec: TrainingSpec, folder: Path, pause: int | None = 
     while True:
         trainer = _trainer(lesson, spec, folder, (batch, effective // batch), before, pause)
         try:
-            trainer.take_up(last)
+            trainer.take_up(last, pause)
             break
         except torch.cuda.OutOfMemoryError:
             if batch == 1:

@@ -26,6 +26,7 @@ from tasks.artifacts.measured import (
     Answer,
     Answers,
     GeneralScore,
+    LearningPoint,
     Scorecard,
 )
 from tasks.artifacts.retrieval import (
@@ -61,6 +62,7 @@ __all__ = [
     "GeneralScore",
     "GeneralText",
     "Index",
+    "LearningPoint",
     "LossPoint",
     "Messages",
     "ModelRef",

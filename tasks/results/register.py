@@ -201,7 +201,7 @@ def model_card(candidate: Candidate) -> str:
         path=system.path,
         model=system.model.ref,
         revision=system.model.revision or "none: the reference is exact",
-        adapter=f"LoRA, rank {system.adapter.rank}" if system.adapter else "none",
+        adapter=_tuned(system),
         index=f"{retrieval.index.name}, digest {retrieval.index.sha}" if retrieval else "none",
         search=f"{retrieval.mode}, k = {retrieval.k}" if retrieval else "none",
         prompt=(system.prompt.instruction or "(none)").replace("\n", "\n> "),
@@ -220,6 +220,14 @@ def model_card(candidate: Candidate) -> str:
         run_id=candidate.run_id,
         run_digest=run.digest,
     )
+
+
+def _tuned(system: System) -> str:
+    """What was tuned of the model, for people."""
+    if system.adapter is None:
+        return "none"
+    rank = system.adapter.rank
+    return "none: all weights were tuned" if rank is None else f"LoRA, rank {rank}"
 
 
 def _shown(interval: Interval) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.checkpoints import KEPT_DAYS, last_checkpoint, note_seconds, workplace
+from tasks.checkpoints import KEPT_DAYS, Checkpoint, last_checkpoint, note_seconds, workplace
 from tasks.services import services
 
 
@@ -13,7 +13,8 @@ def written(folder: Path, step: int, best: int = 0, seconds: float | None = 1.5)
     """A checkpoint as the trainer leaves it."""
     place = folder / f"checkpoint-{step}"
     place.mkdir(parents=True)
-    state = {"global_step": step, "max_steps": 8, "best_global_step": best or step}
+    state = {"global_step": step, "max_steps": 8, "epoch": step / 2}
+    state["best_global_step"] = best or step
     (place / "trainer_state.json").write_text(json.dumps(state))
     if seconds is not None:
         note_seconds(folder, step, seconds)
@@ -26,9 +27,7 @@ def test_the_last_whole_checkpoint_is_taken_up(tmp_path: Path) -> None:
     ten = written(tmp_path, 10, best=8, seconds=9.0)
     found = last_checkpoint(tmp_path)
     assert found is not None
-    assert (found.folder, found.step, found.steps, found.best, found.seconds) == (
-        ten, 10, 8, 8, 9.0
-    )  # fmt: skip
+    assert found == Checkpoint(ten, 10, 8, 8, 5.0, 9.0)
 
 
 @pytest.mark.parametrize("state", [None, "", '{"global_step": 4, "max'])
@@ -54,7 +53,8 @@ def test_a_training_has_ended_after_its_last_step_or_an_epoch_that_was_no_better
     written(tmp_path, step, best)
     found = last_checkpoint(tmp_path)
     assert found is not None
-    assert found.ended == ended
+    assert found.ended() == ended
+    assert found.ended(pause=step // 2)
 
 
 @pytest.mark.usefixtures("home")
