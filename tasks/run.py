@@ -239,13 +239,6 @@ class RunFile(Value):
             raise ValueError("give all prices in one currency: they are added up")
         return prices
 
-    @model_validator(mode="after")
-    def _curve_in_whole(self) -> Self:
-        if self.budget.given and self.training.learning_curve:
-            raise ValueError("paths that race are not trained on all shares: leave out "
-                             "training.learning_curve or the budget")  # fmt: skip
-        return self
-
     @model_validator(mode="before")
     @classmethod
     def _with_the_tasks_defaults(cls, table: Any) -> Any:

@@ -84,6 +84,12 @@ def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
     except ValidationError as error:
         raise _explained(error, where) from error
     _check_task(run, where)
+    if run.budget.given and run.training.learning_curve:
+        raise InputError(
+            f"{where}: training.learning_curve", run.training.learning_curve,
+            "empty where there is a [budget]",
+            "Paths that race do not train on every share: leave it or leave the budget out.",
+        )  # fmt: skip
     for spec in run.models:
         if run.budget.money is not None and spec.ref.startswith(HOSTED) and not run.price(spec.ref):
             raise InputError(

@@ -51,7 +51,7 @@ def train(lesson: Lesson, spec: TrainingSpec, folder: Path, pause: int | None = 
     before = last.seconds if last else 0.0
     effective = batch = min(spec.batch_size, len(lesson.rows))
     while True:
-        trainer = _trainer(lesson, spec, folder, (batch, effective // batch), before, pause)
+        trainer = trainer_of(lesson, spec, folder, (batch, effective // batch), before, pause)
         try:
             trainer.take_up(last, pause)
             break
@@ -88,7 +88,7 @@ def _left(trainer: Any, lesson: Lesson, kept: Path, before: float, notes: list[s
     )
 
 
-def _trainer(
+def trainer_of(
     lesson: Lesson,
     spec: TrainingSpec,
     folder: Path,
