@@ -123,7 +123,9 @@ def tune(
         f"fine-tune: {path}{part(share)}", train, model=planned.model, path=path,
         examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
         general=inputs.general, spec=run.training, seed=run.seed, share=share,
-        prompt=training_prompt(path, run.answering, run.task, inputs.examples.labels),
+        prompt=training_prompt(
+            path, run.answering, run.task, inputs.examples.labels, inputs.examples.constraints
+        ),
     )  # fmt: skip
 
 

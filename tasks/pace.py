@@ -1,11 +1,12 @@
 """How long a run will take on this machine, told before anything is loaded."""
 
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tasks.artifacts import ExampleSet, PathName
 from tasks.data.questions import read_questions
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.endpoint import address
 from tasks.prompts import is_tuned, reads_passages
@@ -63,7 +64,7 @@ def estimate_seconds(
 
 def trials(run: RunFile) -> int:
     """How many training questions a path answers to choose its prompt."""
-    return len(TASKS[run.task].untuned) * run.answering.prompt_sample
+    return len(find_task(run.task).untuned) * run.answering.prompt_sample
 
 
 def question_seconds(
@@ -88,16 +89,34 @@ def training_seconds(
 
 def prompt_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
     """Tokens of one prompt with its answer, roughly."""
+    around = TOKENS_AROUND
+    if examples.pairs:
+        around += round(_pair_tokens(examples))
+        if path == "prompt":
+            around += round(run.answering.demonstrations * _passage_tokens(run, examples))
     shown = run.index.k * _passage_tokens(run, examples) if reads_passages(path) else 0
-    return TOKENS_AROUND + shown
+    return around + shown
 
 
 def _passage_tokens(run: RunFile, examples: ExampleSet) -> float:
-    """A passage's tokens: chunks are nearly full; an example has those of its text and label."""
-    if TASKS[run.task].retrieves == "documents":
+    """A passage's tokens: chunks are nearly full; an example has those of its text and answer."""
+    if find_task(run.task).retrieves == "documents":
         return run.index.chunk_tokens
+    if examples.pairs:
+        return AROUND_AN_EXAMPLE + _pair_tokens(examples)
     texts = [one.question for one in read_questions(examples, "train")]
-    return AROUND_AN_EXAMPLE + sum(map(len, texts)) / CHARACTERS_A_TOKEN / len(texts)
+    return AROUND_AN_EXAMPLE + _mean_tokens(texts)
+
+
+def _pair_tokens(examples: ExampleSet) -> float:
+    """Tokens of a text and its first reference."""
+    train = read_questions(examples, "train")
+    texts = [one.question for one in train], [one.answers[0] for one in train]
+    return math.fsum(map(_mean_tokens, texts))
+
+
+def _mean_tokens(texts: Sequence[str]) -> float:
+    return sum(map(len, texts)) / CHARACTERS_A_TOKEN / len(texts)
 
 
 def _train_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tasks.artifacts import QUESTION_ANSWERING, PathName, Search, SearchMode, Value
-from tasks.known_tasks import TASKS
+from tasks.core.errors import InputError
+from tasks.known_tasks import find_task
 
 HOSTED = "openai:"
 
@@ -16,7 +17,9 @@ class Data(Value):
 
     documents: str | None = None
     questions: str | None = None
-    examples: str | None = Field(None, description="Labelled texts, to classify.")
+    examples: str | None = Field(None, description="Texts with labels or references.")
+    glossary: str | None = Field(None, description="Terms with their translations.")
+    json_schema: str | None = Field(None, description="A JSON schema that answers must fit.")
     share_documents: bool = Field(
         False, description="Whether a document may be asked about in more than one split."
     )
@@ -104,6 +107,16 @@ class AnsweringSpec(Value):
     batch_size: int = Field(32, ge=1, le=4096)
     demonstrations: int = Field(4, ge=0, le=64)
     prompt_sample: int = Field(16, ge=1, description="Training questions that choose the prompt.")
+    instruction: str | None = Field(None, min_length=1, description="In place of the task's own.")
+    min_words: int | None = Field(None, ge=1, description="Words that an answer should have.")
+    max_words: int | None = Field(None, ge=1, description="Words that an answer should have.")
+    text_words: int | None = Field(None, ge=1, description="Words of a text that are read.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_words and self.max_words and self.min_words > self.max_words:
+            raise ValueError("min_words is above max_words")
+        return self
 
 
 class DecisionSpec(Value):
@@ -210,7 +223,9 @@ class RunFile(Value):
     @classmethod
     def _with_the_tasks_defaults(cls, table: Any) -> Any:
         """Lay what the task takes for granted under what the run file says."""
-        if not isinstance(table, dict) or (task := TASKS.get(table.get("task", ""))) is None:
+        try:
+            task = find_task(str(table["task"]))
+        except (TypeError, KeyError, InputError):  # told by who reads the run file
             return table
         defaults = {**task.defaults, "decision": {"primary": task.deciding[0]}}
         under = {

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tasks.artifacts.base import QUESTION_ANSWERING, SCHEMA_VERSION, Blob, PathName, Value
+from tasks.artifacts.data import NO_CONSTRAINTS, Constraints
 from tasks.artifacts.retrieval import Retrieval
 
 
@@ -30,10 +31,11 @@ class Prompt(Value):
     """The fixed part of what the model is asked: instruction, demonstrations, decoding.
 
     `chat` goes through the model's own chat template, `plain` is text to be continued.
-    `demonstrations` are (question, answer) pairs; decoding is greedy, of one line, up to
-    `max_new_tokens`; with `labels`, the answer is the likeliest one of them instead, each
-    log-probability less its `prior`, if there is one. `task` names what stands around questions
-    and answers.
+    `demonstrations` are (question, answer) pairs; decoding is greedy, of one line unless the task
+    has several, up to `max_new_tokens`; with `labels`, the answer is the likeliest one of them
+    instead, each log-probability less its `prior`, if there is one. `task` names what stands
+    around questions and answers, `constraints` are what answers should keep to, and of a text
+    only the first `text_words` words are read, where that is given.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Prompt(Value):
     task: str = Field(QUESTION_ANSWERING, exclude_if=lambda task: task == QUESTION_ANSWERING)
     labels: tuple[str, ...] = Field((), exclude_if=lambda labels: not labels)
     prior: tuple[float, ...] = Field((), exclude_if=lambda prior: not prior)
+    constraints: Constraints = Field(NO_CONSTRAINTS, exclude_if=lambda one: one == NO_CONSTRAINTS)
+    text_words: int | None = Field(None, exclude_if=lambda words: words is None)
 
 
 class Adapter(Value):
