@@ -10,6 +10,7 @@ from tasks.core.errors import InputError
 from tasks.known_tasks import find_task
 
 HOSTED = "openai:"
+RUNNING = "models:/"  # a system that is registered in MLflow already
 
 
 class Data(Value):
@@ -42,7 +43,10 @@ class GeneralData(Value):
 
 
 class ModelSpec(Value):
-    """One base model by reference; `params` and `size_class` override the catalogue."""
+    """One base model by reference; `params` and `size_class` override the catalogue.
+
+    `models:/NAME@alias` is a system that runs already: the one to beat.
+    """
 
     ref: str
     params: float | None = Field(None, gt=0)
