@@ -75,7 +75,7 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     for path in planned.paths:
         training = tune(stages, inputs, planned, path) if is_tuned(path) else None
         built[path] = build(stages, inputs, planned, path, training)
-        if inputs.general is not None and planned.model.open_weights:
+        if inputs.general is not None and planned.model.tells_likelihood:
             general[path] = know(stages, inputs, built[path].system)
         cards[path] = score(stages, inputs, built[path], "dev", general)
     decision, vetoes = stages(
@@ -117,13 +117,20 @@ def build(
 def tune(
     stages: Stages, inputs: Inputs, planned: Planned, path: PathName, share: float = WHOLE
 ) -> Training:
-    """Fine-tune one adapter, on prompts with or without passages, on a share of the examples."""
-    run = inputs.run
+    """Fine-tune one adapter, on prompts with or without passages, on a share of the examples.
+
+    An encoder's one head serves both paths: the second finds it trained.
+    """
+    run, model = inputs.run, planned.model
+    if not model.generates:
+        path = "finetune"
     return stages(
-        f"fine-tune: {path}{part(share)}", train, model=planned.model, path=path,
+        f"fine-tune: {path}{part(share)}", train, model=model, path=path,
         examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
         general=inputs.general, spec=run.training, seed=run.seed, share=share,
-        prompt=training_prompt(path, run.answering, run.task, inputs.examples.labels),
+        prompt=training_prompt(
+            path, run.answering, run.task, inputs.examples.labels, generates=model.generates
+        ),
     )  # fmt: skip
 
 

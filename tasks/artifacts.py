@@ -174,7 +174,8 @@ class ModelRef(Value):
     """A base model, resolved as far as possible without loading it.
 
     `params` counts parameters (None: unknown); `size_class` is small, mid or large; `weights`
-    is the digest of the weights, or of a hosted model's address; None where neither is here.
+    is the digest of the weights, or of a hosted model's address; None where neither is here. One
+    that does not generate is an encoder: it tells labels apart and writes no text.
     """
 
     ref: str
@@ -186,6 +187,12 @@ class ModelRef(Value):
     weights: str | None = None
     layers: int | None = None
     hidden: int | None = None
+    generates: bool = Field(True, exclude_if=lambda generates: generates)
+
+    @property
+    def tells_likelihood(self) -> bool:
+        """Whether it tells how likely whole texts are, by which general knowledge is checked."""
+        return self.open_weights and self.generates
 
 
 class Index(Value):
@@ -260,7 +267,8 @@ class Prompt(Value):
     `demonstrations` are (question, answer) pairs; decoding is greedy, of one line, up to
     `max_new_tokens`; with `labels`, the answer is the likeliest one of them instead, each
     log-probability less its `prior`, if there is one. `task` names what stands around questions
-    and answers.
+    and answers. `vote` is the share of the retrieved examples' own labels in the probabilities; at
+    1 the model is not asked.
     """
 
     name: str
@@ -271,16 +279,22 @@ class Prompt(Value):
     task: str = Field(QUESTION_ANSWERING, exclude_if=lambda task: task == QUESTION_ANSWERING)
     labels: tuple[str, ...] = Field((), exclude_if=lambda labels: not labels)
     prior: tuple[float, ...] = Field((), exclude_if=lambda prior: not prior)
+    vote: float = Field(0.0, ge=0, le=1, exclude_if=lambda vote: not vote)
 
 
 class Adapter(Value):
-    """A LoRA adapter in safetensors, and the prompt it was trained with."""
+    """What tuning made, in safetensors: a LoRA adapter, or without a rank all weights anew."""
 
     schema_version: int = SCHEMA_VERSION
     blob: Blob
     base: str
-    rank: int
+    rank: int | None
     with_passages: bool
+
+    @property
+    def kind(self) -> str:
+        """What it is, for people."""
+        return "all weights" if self.rank is None else f"LoRA, rank {self.rank}"
 
 
 class System(Value):

@@ -66,4 +66,5 @@ CLASSIFICATION = Task(
         "answering": {"demonstrations": 12, "prompt_sample": 48},
         "training": {"epochs": 4, "epochs_with_passages": 2},
     },
+    labels=True,
 )

@@ -28,7 +28,8 @@ class Task(NamedTuple):
     `target` is the answer to learn, `demonstrators(pool, count, seed)` picks training questions to
     show, `read` makes an answer of what a model wrote, `score(answer, question)` gives its scores,
     each from 0 to 1. `metrics` are reported, those in `deciding` may be primary, the first of them
-    is unless the run file names another; `defaults` are laid under the run file's tables.
+    is unless the run file names another; `defaults` are laid under the run file's tables. With
+    `labels` an answer is one of those that the training split has: encoders can do such a task.
     """
 
     name: str
@@ -45,3 +46,4 @@ class Task(NamedTuple):
     metrics: tuple[str, ...]
     deciding: tuple[str, ...]
     defaults: Mapping[str, Mapping[str, Any]]
+    labels: bool = False
