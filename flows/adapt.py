@@ -9,14 +9,14 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from flows.build_index import collect_labelled, show
+from flows.build_index import show
+from flows.collecting import collect_data, collect_knowledge
 from flows.measure import Inputs, Measured, measure
 from flows.race import race
 from flows.steps import Stages, step
-from tasks.artifacts import Corpus, ExampleSet, General, PathName
+from tasks.artifacts import PathName
 from tasks.core.decide import Verdict
 from tasks.core.race import Cost
-from tasks.data import collect
 from tasks.machine import PROCESS
 from tasks.models.spending import BudgetError, spending
 from tasks.plan import advise, make_plan
@@ -30,11 +30,9 @@ from tasks.retrieval import refresh
 from tasks.retrieval import settings as index_settings
 from tasks.retrieval.search import retrieval_of
 from tasks.retrieval.users import used_indexes
-from tasks.run import Budget, Overrides, RunFile, read_run
+from tasks.run import Budget
+from tasks.run_reading import Overrides, read_run
 
-collect_documents = step(collect.collect_documents, "collect documents", cached=False)
-collect_questions = step(collect.collect_questions, "collect questions", cached=False)
-collect_general = step(collect.collect_general, "collect general questions", cached=False)
 choose_settings = step(index_settings.choose_settings, "choose index settings", tensors=True)
 build_index = step(refresh.follow_sources, "build index", tensors=True, retries=2)
 register = step(publish.register_best, "register", cached=False)
@@ -68,7 +66,9 @@ def adapt(
     check_tracking()
     stages = Stages()
 
-    corpus, examples, general = collect_data(stages, run, Path(runfile).parent)
+    root = Path(runfile).parent
+    corpus, examples = collect_data(stages, run, root)
+    general = collect_knowledge(stages, run, root)
     plan = make_plan(run, corpus, examples)
     for note in notes(run, plan, examples):
         print(note)
@@ -111,32 +111,6 @@ def adapt(
     report = stages("report and log", log, record=record)
     create_markdown_artifact(report, key=f"verdict-{run.name.lower().replace('_', '-')}")
     return record.outcome
-
-
-def collect_data(
-    stages: Stages, run: RunFile, root: Path
-) -> tuple[Corpus, ExampleSet, General | None]:
-    """Documents, questions and general questions; stops where they cannot decide anything."""
-    if run.data.examples is not None:
-        corpus, examples = collect_labelled(stages, run, root)
-    else:
-        source = run.data.at(root, "documents")
-        corpus = stages("collect documents", collect_documents, source=source)
-        examples = stages(
-            "collect questions",
-            collect_questions,
-            source=run.data.at(root, "questions"),
-            documents=collect.read_documents(corpus),
-            data=run.data,
-            seed=run.seed,
-            same_text=corpus.same_text,
-        )
-    collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
-    if run.general is None:
-        return corpus, examples, None
-    items, text = root / run.general.items, root / run.general.text
-    general = stages("collect general questions", collect_general, items=items, text=text)
-    return corpus, examples, general
 
 
 def each_model(stages: Stages, inputs: Inputs, plan: Plan) -> list[Measured | Verdict]:

@@ -10,23 +10,18 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
+from flows.collecting import collect_for_index
 from flows.steps import Stages, step
-from tasks.artifacts import Corpus, ExampleSet
-from tasks.data import collect
 from tasks.results.tracking import check_tracking
 from tasks.retrieval import refresh, track_index
 from tasks.retrieval import settings as index_settings
 from tasks.retrieval.build_report import render_build, summary
 from tasks.retrieval.refresh import IndexBuild
 from tasks.retrieval.users import used_indexes
-from tasks.run import RunFile, read_run
+from tasks.run_reading import read_run
 
 REFRESHED = "tune-or-retrieve.index.refreshed"
 
-collect_documents = step(collect.collect_documents, "collect documents", cached=False)
-collect_examples = step(collect.collect_examples, "collect examples", cached=False)
-training_corpus = step(collect.training_corpus, "collect training examples", cached=False)
-collect_canaries = step(refresh.collect_canaries, "collect canary questions", cached=False)
 choose_settings = step(index_settings.choose_settings, "choose index settings", tensors=True)
 # Not cached: it looks at what is really there, and costs little where that is as it should be.
 follow_sources = step(refresh.follow_sources, "build index", cached=False, retries=2)
@@ -48,17 +43,9 @@ def build_index(runfile: str) -> IndexBuild:
 
 def bring_in_step(runfile: str, *, keep_settings: bool) -> IndexBuild:
     """Collect, build, log and tell, as part of a flow run."""
-    run, root, stages = read_run(Path(runfile)), Path(runfile).parent, Stages()
+    run, stages = read_run(Path(runfile)), Stages()
     check_tracking()
-    if run.data.examples is not None:
-        corpus, examples = collect_labelled(stages, run, root)
-    else:
-        source = run.data.at(root, "documents")
-        corpus = stages("collect documents", collect_documents, source=source)
-        examples = stages(
-            "collect canary questions", collect_canaries, source=run.data.at(root, "questions"),
-            corpus=corpus, data=run.data, seed=run.seed,
-        )  # fmt: skip
+    corpus, examples = collect_for_index(stages, run, Path(runfile).parent)
     spec = refresh.present_settings(run.index, run.name) if keep_settings else None
     if spec is None:
         spec = stages(
@@ -74,15 +61,6 @@ def bring_in_step(runfile: str, *, keep_settings: bool) -> IndexBuild:
         stages("log", log, build=build)
         announce(build)
     return build
-
-
-def collect_labelled(stages: Stages, run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
-    """Labelled examples, and the training ones among them as what is searched."""
-    source = run.data.at(root, "examples")
-    examples = stages(
-        "collect examples", collect_examples, source=source, data=run.data, seed=run.seed
-    )
-    return stages("collect training examples", training_corpus, examples=examples), examples
 
 
 def show(build: IndexBuild) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from flows.console import out, print_json, print_reasoning, sentence
+from flows.console import out, print_json
+from flows.console_outcome import print_reasoning, sentence
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,17 +1,12 @@
 """The run file, typed: WHAT to do. Hashed by its content and logged whole."""
 
-import difflib
-import tomllib
-from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.artifacts import QUESTION_ANSWERING, PathName, Search, SearchMode, Value
-from tasks.core.errors import InputError
 from tasks.known_tasks import TASKS
-from tasks.metrics import WHOLE
 
 HOSTED = "openai:"
 SMALL_ENCODER = 5e7  # parameters up to which a registry can hold every tuned copy: 200 MB in fp32
@@ -242,125 +237,3 @@ class RunFile(Value):
     def price(self, ref: str) -> Price | None:
         """What a model costs, None where nobody said; open models cost nothing but time."""
         return self.prices.get(ref.removeprefix(HOSTED)) if ref.startswith(HOSTED) else None
-
-
-class Overrides(NamedTuple):
-    """What people change from run to run, laid over the run file; None leaves it as it is."""
-
-    models: Sequence[str] | None = None
-    paths: Sequence[PathName] | None = None
-    min_gain: float | None = None
-    memory_gib: float | None = None
-    budget: Mapping[str, float] | None = None
-
-    def over(self, table: dict[str, Any]) -> dict[str, Any]:
-        """The run file's table with these changes; a model keeps what the file says of it."""
-        merged = dict(table)
-        if self.models:
-            known = {str(spec.get("ref")): spec for spec in table.get("models", ())}
-            merged["models"] = [known.get(ref, {"ref": ref}) for ref in self.models]
-        for name, key, value in (
-            ("decision", "paths", self.paths),
-            ("decision", "min_gain", self.min_gain),
-            ("limits", "memory_gib", self.memory_gib),
-        ):
-            if value is not None:
-                merged[name] = {**merged.get(name, {}), key: value}
-        if self.budget:
-            merged["budget"] = {**merged.get("budget", {}), **self.budget}
-        return merged
-
-
-AS_WRITTEN = Overrides()
-
-
-def read_run(path: Path, overrides: Overrides = AS_WRITTEN) -> RunFile:
-    """Read a run file with overrides laid over it.
-
-    Raises:
-        InputError: the file is missing, is not TOML, or a key or value is not allowed.
-    """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            "run file", str(path), "a readable UTF-8 TOML file", f"{error}. See `adapt init`."
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(str(path), str(error), "TOML", "Mend the line it names.") from error
-    return parse_run(overrides.over(table), str(path))
-
-
-def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
-    """Validate a run file's table; the first fault becomes an `InputError`."""
-    try:
-        run = RunFile.model_validate(table)
-    except ValidationError as error:
-        raise _explained(error, where) from error
-    _check_task(run, where)
-    for spec in run.models:
-        if run.budget.money is not None and spec.ref.startswith(HOSTED) and not run.price(spec.ref):
-            raise InputError(
-                f"{where}: budget.money", run.budget.money, f"a price of {spec.ref} beside it",
-                f'Add [prices."{spec.ref.removeprefix(HOSTED)}"]; nobody guesses what it costs.',
-            )  # fmt: skip
-    return run
-
-
-def _check_task(run: RunFile, where: str) -> None:
-    """Refuse a task or metric that is not known, and data that the task lacks or cannot use."""
-    _known(f"{where}: task", run.task, TASKS)
-    task = TASKS[run.task]
-    _known(f"{where}: decision.primary", run.decision.primary, task.deciding)
-    if run.budget.given and run.decision.primary in WHOLE:
-        raise InputError(
-            f"{where}: decision.primary", run.decision.primary,
-            f"{', '.join(set(task.deciding) - set(WHOLE))} where there is a [budget]",
-            "Paths race on a score that each answer has: name one, or leave the budget out.",
-        )  # fmt: skip
-    for key in task.data:
-        if getattr(run.data, key) is None:
-            raise InputError(f"{where}: data.{key}", None, "a value", f"Add the key {key!r}.")
-    for key in ("documents", "questions", "examples"):
-        given = getattr(run.data, key)
-        if key not in task.data and given is not None:
-            raise InputError(
-                f"{where}: data.{key}", given, f"{' and '.join(task.data)} for {task.name}",
-                "Remove it, or name another task.",
-            )  # fmt: skip
-
-
-def _known(where: str, name: str, known: Collection[str]) -> None:
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        remedy = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(where, name, ", ".join(known), f"Change this value.{remedy}")
-
-
-def _explained(error: ValidationError, where: str) -> InputError:
-    first = error.errors()[0]
-    names = [str(part) for part in first["loc"]]
-    field = f"{where}: {'.'.join(names) or 'the whole file'}"
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(first["loc"][:-1])
-        near = difflib.get_close_matches(names[-1], known, n=1, cutoff=0.4)
-        there = [name for name, table in TABLES.items() if names[-1] in table.model_fields]
-        remedy = f"Did you mean {near[0]!r}?" if near else "Remove it."
-        if there:
-            remedy = f"It belongs under [{there[0]}]."
-        return InputError(field, names[-1], ", ".join(known), remedy)
-    if first["type"] == "missing":
-        return InputError(field, None, "a value", f"Add the key {names[-1]!r}.")
-    return InputError(field, first["input"], first["msg"], "Change this value.")
-
-
-TABLES: dict[str, type[Value]] = {
-    "data": Data, "general": GeneralData, "models": ModelSpec, "index": IndexSpec,
-    "training": TrainingSpec, "answering": AnsweringSpec, "decision": DecisionSpec,
-    "limits": Limits, "budget": Budget, "facts": Facts, "hosted": HostedSpec, "prices": Price,
-}  # fmt: skip
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model = TABLES[str(location[0])] if location else RunFile
-    return sorted(model.model_fields)

@@ -12,7 +12,8 @@ from tasks.core.errors import InputError
 from tasks.data.collect import collect_documents, collect_examples, read_documents
 from tasks.data.questions import SPLITS, check_enough, collect_questions
 from tasks.known_tasks import TASKS
-from tasks.run import Data, RunFile, parse_run
+from tasks.run import Data, RunFile
+from tasks.run_reading import parse_run
 from tasks.task import Task
 
 GENERAL = Path(__file__).resolve().parents[1] / "examples" / "general"

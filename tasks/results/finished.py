@@ -15,7 +15,8 @@ from tasks.core.race import State
 from tasks.core.veto import MEASURED
 from tasks.metrics import single
 from tasks.results.outcome import Outcome, Planned
-from tasks.run import RunFile, parse_run
+from tasks.run import RunFile
+from tasks.run_reading import parse_run
 from tasks.store import get_rows
 
 Tables = dict[str, dict[str, Any]]

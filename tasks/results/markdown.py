@@ -1,6 +1,14 @@
 """Markdown that reports are made of."""
 
 from collections.abc import Iterable, Sequence
+from math import isinf
+
+from tasks.core.stats import Interval
+
+METRIC_NAMES = {
+    "f1": "token F1", "exact_match": "exact match", "contains": "contained",
+    "refused": "refused", "recall_at_k": "recall@k", "mrr": "MRR", "macro_f1": "macro-F1",
+}  # fmt: skip
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -8,3 +16,23 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     cells = ([" ".join(cell.split()).replace("|", "\\|") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def metric_name(name: str) -> str:
+    """What people call a metric."""
+    return METRIC_NAMES.get(name, name.replace("_", " "))
+
+
+def interval_text(interval: Interval) -> str:
+    """A value with its bounds, e.g. `0.647 [0.561, 0.732]`."""
+    return f"{interval.value:.3f} [{number_text(interval.low)}, {number_text(interval.high)}]"
+
+
+def number_text(value: float) -> str:
+    """A number to three places, or that it has no bound."""
+    return "unbounded" if isinf(value) else f"{value:.3f}"

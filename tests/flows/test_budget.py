@@ -11,7 +11,8 @@ from flows.steps import Stages
 from tasks.artifacts import Blob, ExampleSet, ModelRef
 from tasks.core.race import Cost
 from tasks.results.outcome import Plan, Planned
-from tasks.run import RunFile, parse_run
+from tasks.run import RunFile
+from tasks.run_reading import parse_run
 
 RUN = {
     "name": "grove",

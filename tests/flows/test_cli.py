@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from flows import console
+from flows import console_outcome
 from tasks import ask, doctor
 from tasks.artifacts import (
     ModelRef,
@@ -267,7 +267,7 @@ def test_advise_shows_rule_and_evidence_apart_with_cases_vetoes_and_flips(adapt)
 
 def test_advise_without_any_fact_still_ranks_all_four(adapt) -> None:
     document = json.loads(adapt("advise", "--json")[1])
-    assert {one["path"] for one in document["ranking"]} == set(console.PATHS)
+    assert {one["path"] for one in document["ranking"]} == set(console_outcome.PATHS)
 
 
 def test_advise_refuses_limits_that_no_path_meets(adapt) -> None:
@@ -335,11 +335,11 @@ def test_init_refuses_documents_that_are_not_there(adapt, tmp_path) -> None:
     ],
 )
 def test_sentence_says_what_was_decided(changes: dict[str, Any], said: str) -> None:
-    assert said in console.sentence(verdict(**{"test": None} | changes))
+    assert said in console_outcome.sentence(verdict(**{"test": None} | changes))
 
 
 def test_sentence_recommends_nothing_where_no_path_stays_within_the_limits() -> None:
-    assert console.sentence(verdict(path=None)).startswith("Verdict: none.")
+    assert console_outcome.sentence(verdict(path=None)).startswith("Verdict: none.")
 
 
 def test_sentence_names_the_claim_with_the_lowest_bound() -> None:
@@ -348,7 +348,7 @@ def test_sentence_names_the_claim_with_the_lowest_bound() -> None:
         Margin("rag", "finetune", 0.2, 0.1, 0.3, True),
         Margin("finetune", "prompt", 0.1, 0.0, 0.2, False),
     )
-    text = console.sentence(verdict(margins=margins, test=None))
+    text = console_outcome.sentence(verdict(margins=margins, test=None))
     assert text == "Verdict: rag, ahead of finetune by 0.200 (at least 0.100)."
 
 
@@ -356,12 +356,12 @@ def test_challenger_is_asked_by_its_alias_and_nothing_is_asked_if_nothing_was_re
     home: Path,
 ) -> None:
     champion = Champion(model="m", path="rag", name="grove", version="2", alias="challenger")
-    asked = console.next_commands(Outcome(champion=champion, verdicts=()))
+    asked = console_outcome.next_commands(Outcome(champion=champion, verdicts=()))
     assert asked[1].endswith('ask grove "your question" --alias challenger')
     left = champion.model_copy(update={"version": None, "alias": None})
     assert not any(
         " ask " in line
-        for line in console.next_commands(OUTCOME.model_copy(update={"champion": left}))
+        for line in console_outcome.next_commands(OUTCOME.model_copy(update={"champion": left}))
     )
 
 
@@ -373,8 +373,8 @@ def test_terminal_gets_a_table_and_no_colour_if_none_is_wanted(monkeypatch, home
         screen = Console(
             file=io.StringIO(), force_terminal=True, width=100, color_system="standard"
         )
-        monkeypatch.setattr(console, "out", lambda screen=screen: screen)
-        console.print_outcome(OUTCOME, CARDS, Path("o"), as_json=False)
+        monkeypatch.setattr(console_outcome, "out", lambda screen=screen: screen)
+        console_outcome.print_outcome(OUTCOME, CARDS, Path("o"), as_json=False)
         text = screen.file.getvalue()
         assert "┃" in text
         assert ("\x1b[1;32m" in text) is coloured

@@ -39,7 +39,8 @@ from tasks.results.record import GeneralOf, RunRecord, Stage, answers_of
 from tasks.retrieval.index_record import BuildReport
 from tasks.retrieval.refresh import IndexBuild
 from tasks.retrieval.settings import SettingsSearch, Trial
-from tasks.run import IndexSpec, RunFile, parse_run
+from tasks.run import IndexSpec, RunFile
+from tasks.run_reading import parse_run
 from tasks.store import put_bytes, put_folder, put_rows, scratch
 from tests.tiny import build_tiny
 

@@ -22,7 +22,8 @@ from tasks.data.collect import (
 )
 from tasks.data.reading import MAX_DOCUMENT
 from tasks.results.finished import read_finished
-from tasks.run import Data, Overrides, read_run
+from tasks.run import Data
+from tasks.run_reading import Overrides, read_run
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -3,7 +3,8 @@ from pathlib import Path
 from tasks.artifacts import Blob, ExampleSet, ModelRef, SplitCount
 from tasks.pace import estimate_seconds, hosted_sentences, matmul_rate, sentence
 from tasks.results.outcome import Planned
-from tasks.run import RunFile, parse_run
+from tasks.run import RunFile
+from tasks.run_reading import parse_run
 
 PATHS = ("prompt", "rag", "finetune", "finetune+rag")
 

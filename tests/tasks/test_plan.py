@@ -8,7 +8,8 @@ from tasks.core.errors import InputError
 from tasks.core.veto import Veto
 from tasks.plan import advise, make_plan, settings
 from tasks.results.outcome import Plan, Planned
-from tasks.run import ModelSpec, RunFile, parse_run
+from tasks.run import ModelSpec, RunFile
+from tasks.run_reading import parse_run
 from tasks.services import services
 from tasks.store import put_rows
 

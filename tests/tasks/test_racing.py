@@ -28,7 +28,8 @@ from tasks.racing import (
     speed,
 )
 from tasks.results.outcome import Planned
-from tasks.run import Budget, RunFile, parse_run
+from tasks.run import Budget, RunFile
+from tasks.run_reading import parse_run
 from tests.benchmarks.race import CASES, Rules, Truth, draw, race_of
 from tests.benchmarks.race import drive as simulated
 

@@ -5,7 +5,8 @@ import pytest
 
 from tasks import scaffold as module
 from tasks.core.errors import InputError
-from tasks.run import RunFile, read_run
+from tasks.run import RunFile
+from tasks.run_reading import read_run
 from tasks.scaffold import COMMENTS, HEADS, render, scaffold
 
 WORDS = (

@@ -18,7 +18,8 @@ from tasks.models.answerer import Answerer, load_answerer
 from tasks.models.endpoint import address, most_tokens, retry_after
 from tasks.models.hosted import first_token
 from tasks.models.spending import Account, BudgetError, spending
-from tasks.run import Price, RunFile, parse_run
+from tasks.run import Price, RunFile
+from tasks.run_reading import parse_run
 from tasks.services import services
 from tasks.store import put_rows
 from tests.peer import (

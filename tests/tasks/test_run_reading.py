@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from tasks.core.errors import InputError
-from tasks.run import IndexSpec, Overrides, parse_run, read_run
+from tasks.run import IndexSpec
+from tasks.run_reading import Overrides, parse_run, read_run
 
 TOML = """
 name = "harbour"

@@ -1,0 +1,81 @@
+"""The frozen values that travel between stages; whatever is large travels as a `Blob`."""
+
+from tasks.artifacts.base import (
+    QUESTION_ANSWERING,
+    SCHEMA_VERSION,
+    Blob,
+    Messages,
+    PathName,
+    SearchMode,
+    Split,
+    Value,
+    content,
+)
+from tasks.artifacts.data import (
+    Corpus,
+    Document,
+    Dropped,
+    ExampleSet,
+    General,
+    GeneralItem,
+    GeneralText,
+    Question,
+    SplitCount,
+)
+from tasks.artifacts.measured import (
+    Answer,
+    Answers,
+    GeneralScore,
+    Scorecard,
+)
+from tasks.artifacts.retrieval import (
+    Index,
+    Passage,
+    Retrieval,
+    Search,
+)
+from tasks.artifacts.systems import (
+    Adapter,
+    Cost,
+    LossPoint,
+    ModelRef,
+    Prompt,
+    System,
+    Training,
+)
+
+__all__ = [
+    "QUESTION_ANSWERING",
+    "SCHEMA_VERSION",
+    "Adapter",
+    "Answer",
+    "Answers",
+    "Blob",
+    "Corpus",
+    "Cost",
+    "Document",
+    "Dropped",
+    "ExampleSet",
+    "General",
+    "GeneralItem",
+    "GeneralScore",
+    "GeneralText",
+    "Index",
+    "LossPoint",
+    "Messages",
+    "ModelRef",
+    "Passage",
+    "PathName",
+    "Prompt",
+    "Question",
+    "Retrieval",
+    "Scorecard",
+    "Search",
+    "SearchMode",
+    "Split",
+    "SplitCount",
+    "System",
+    "Training",
+    "Value",
+    "content",
+]

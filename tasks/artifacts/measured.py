@@ -1,0 +1,72 @@
+"""What a system answered, and how it scored."""
+
+from typing import Any
+
+from pydantic import Field
+
+from tasks.artifacts.base import SCHEMA_VERSION, Blob, PathName, Split, Value
+from tasks.artifacts.retrieval import Passage
+from tasks.artifacts.systems import Cost, System
+from tasks.core.stats import Interval
+
+
+class Answer(Value):
+    """One answer with all that a person needs to see why it was given and how it was scored.
+
+    `probabilities` are those of the labels it was chosen among; they sum to 1.
+    """
+
+    question_id: str
+    cluster: str
+    kind: str
+    question: str
+    expected: tuple[str, ...]
+    prompt: str
+    passages: tuple[Passage, ...]
+    answer: str
+    scores: dict[str, float]
+    tokens_in: int
+    tokens_out: int
+    probabilities: dict[str, float] = Field({}, exclude_if=lambda labels: not labels)
+
+
+class Answers(Value):
+    """A system's answers to one split: JSON lines of `Answer` in the store."""
+
+    schema_version: int = SCHEMA_VERSION
+    blob: Blob
+    system: str
+    questions_sha: str
+    split: Split
+    n: int
+    cost: Cost
+
+
+class GeneralScore(Value):
+    """General knowledge of one model with or without adapter.
+
+    `accuracy` over the items, `loss` is nats per token of held-out text; `correct` is 0 or 1
+    for each item, in the items' order, so that two models can be compared pair by pair.
+    """
+
+    accuracy: Interval
+    loss: Interval
+    correct: tuple[int, ...]
+
+
+class Scorecard(Value):
+    """Everything measured of one system on one split."""
+
+    model: str
+    params: float | None
+    path: PathName
+    split: Split
+    questions_digest: str
+    primary: str
+    n: int
+    metrics: dict[str, Interval]
+    by_kind: dict[str, dict[str, Interval]]
+    answers: dict[str, str]
+    cost: dict[str, Any]
+    prompt: str
+    system: System

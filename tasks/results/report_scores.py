@@ -1,0 +1,113 @@
+"""The report's tables of what was measured: scores, costs, kinds, single answers."""
+
+from collections.abc import Sequence
+
+from tasks.artifacts import Scorecard
+from tasks.metrics import WHOLE
+from tasks.results.explain import differing, two_best
+from tasks.results.markdown import interval_text, metric_name, table
+from tasks.results.record import RunRecord, answers_of, seconds_per_question
+
+MOST_DIFFERENT = 5
+CELL = 160  # characters of an answer that a table shows
+
+
+def quality(cards: Sequence[Scorecard]) -> str:
+    """Every metric of every path, the primary one first, with 95% intervals."""
+    names = list(dict.fromkeys(name for card in cards for name in card.metrics))
+    names = [name for name in names if name != "seconds_per_question"]  # a cost, shown there
+    names.sort(key=lambda name: name != cards[0].primary)  # the primary metric first
+    rows = [
+        (
+            metric_name(name),
+            *(interval_text(c.metrics[name]) if name in c.metrics else "-" for c in cards),
+        )
+        for name in names
+    ]
+    heads = ("metric", *(f"`{card.path}`" for card in cards))
+    asked = f"{cards[0].n} dev questions, the same for every path"
+    if len({card.n for card in cards}) > 1:
+        counts = ", ".join(f"{card.n} by `{card.path}`" for card in cards)
+        asked = f"Dev questions answered, in the same order by every path: {counts}"
+    note = f"{asked}; in brackets 95% intervals. A dash: not measured for this path."
+    if any(not card.system.model.open_weights for card in cards):
+        note += (
+            " General knowledge is left out: it is checked by the likelihood of whole texts, "
+            "which hosted models do not tell, and nothing here changes their weights."
+        )
+    return f"{table(heads, rows)}\n\n{note}"
+
+
+def costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:
+    """Seconds, tokens, energy and money of every path, and which of them were measured earlier."""
+    rows, reused = [], []
+    for card in cards:
+        training, answers = record.training_of(card), answers_of(card)
+        tokens = sum(answer.tokens_in + answer.tokens_out for answer in answers) / len(answers)
+        train = training.cost if training else None
+        rows.append((
+            f"`{card.path}`", f"{seconds_per_question(card):.3f}", f"{tokens:.0f}",
+            f"{train.seconds:.0f}" if train else "-",
+            _energy(train.energy_kwh, train.energy_method) if train else "-",
+            _energy(card.cost.get("energy_kwh"), card.cost.get("energy_method")),
+            _money(record, card),
+            f"{card.cost.get('device', '-')} {card.cost.get('dtype', '')}".strip(),
+        ))  # fmt: skip
+        for what, name in (("answers", "reused_from"), ("training", "train_reused_from")):
+            if card.cost.get(name) is not None:
+                reused.append(f"{what} of `{card.path}` (run {card.cost[name]})")
+    heads = ("path", "seconds/question", "tokens/question", "training seconds",
+             "training energy", "answering energy", "money/question", "device")  # fmt: skip
+    note = f"Reused, with the cost measured then: {', '.join(reused)}." if reused else ""
+    return f"{table(heads, rows)}\n\n{note}".strip()
+
+
+def by_kind(cards: Sequence[Scorecard]) -> str:
+    """The primary metric, or its part in single answers, for each kind of question or label."""
+    primary = _single(cards[0])
+    kinds = list(dict.fromkeys(kind for card in cards for kind in card.by_kind))
+    rows = [
+        (f"`{card.path}`",
+         *(interval_text(card.by_kind[k][primary]) if primary in card.by_kind.get(k, {}) else "-"
+           for k in kinds))
+        for card in cards
+    ]  # fmt: skip
+    each = "label (its recall)" if cards[0].system.prompt.labels else "kind of question"
+    return f"{table(('path', *kinds), rows)}\n\n{metric_name(primary)} for each {each}."
+
+
+def differences(cards: Sequence[Scorecard], chosen: str | None) -> list[str]:
+    """The questions on which the two best paths differ most, the path chosen first."""
+    best = two_best(cards, chosen)
+    rows = [
+        (one.question, " / ".join(one.expected) or "(no answer)", *(
+            f"{_short(side.answer) or '(nothing)'} ({side.score:.2f})" for side in one.sides
+        ))
+        for one in differing(best, MOST_DIFFERENT)
+    ]  # fmt: skip
+    paths = [f"`{card.path}`" for card in best]
+    title = f"### Where {' and '.join(paths)} differ most"
+    heads = ("question", "expected", *paths)
+    return [title, table(heads, rows) if rows else "They score the same on every question."]
+
+
+def _single(card: Scorecard) -> str:
+    """The metric for single answers and kinds of question: the primary, if these have one."""
+    rest = (name for names in card.by_kind.values() for name in names)
+    return next(rest, card.primary) if card.primary in WHOLE else card.primary
+
+
+def _money(record: RunRecord, card: Scorecard) -> str:
+    """Money for a question; a dash for models that compute here."""
+    if card.system.model.open_weights:
+        return "-"
+    money = card.cost.get("money")
+    return "no price" if money is None else f"{money / card.n:.2g} {record.run.currency}"
+
+
+def _energy(kwh: float | None, method: str | None) -> str:
+    return "not measured" if kwh is None else f"{kwh * 1000:.2f} Wh ({method})"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= CELL else text[: CELL - 1] + "…"
