@@ -75,7 +75,7 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     for path in planned.paths:
         training = tune(stages, inputs, planned, path) if is_tuned(path) else None
         built[path] = build(stages, inputs, planned, path, training)
-        if inputs.general is not None and planned.model.tells_likelihood:
+        if is_checked(inputs, planned):
             general[path] = know(stages, inputs, built[path].system)
         cards[path] = score(stages, inputs, built[path], "dev", general)
     decision, vetoes = stages(
@@ -90,6 +90,11 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
         trainings=tuple(one.training for one in built.values() if one.training),
         general=known(planned, general),
     )
+
+
+def is_checked(inputs: Inputs, planned: Planned) -> bool:
+    """Whether general knowledge is checked: there are questions, and the model can be asked."""
+    return inputs.general is not None and planned.model.tells_likelihood
 
 
 def build(

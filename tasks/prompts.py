@@ -7,7 +7,6 @@ from tasks.known_tasks import TASKS
 from tasks.run import AnsweringSpec
 from tasks.task import Wording
 
-
 # How much an encoder's neighbours count beside its head, by path; of several the best is chosen.
 VOTES: dict[PathName, tuple[float, ...]] = {
     "rag": (1.0,), "finetune": (0.0,), "finetune+rag": (0.5, 0.3, 0.7, 0.1, 0.9),

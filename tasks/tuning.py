@@ -34,7 +34,8 @@ def train_path(
 ) -> Training:
     """Fine-tune one path's adapter on the training split, or a share of it; `path` names it.
 
-    An encoder learns texts and labels alone. With labelled examples in the prompt, those are the nearest others: never the example itself.
+    An encoder learns texts and labels alone. With labelled examples in the prompt, those are the
+    nearest others: never the example itself.
     """
     questions = read_questions(examples, "train")
     if not model.generates:

@@ -31,9 +31,7 @@ def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
         InputError: weights, tokenizer or adapter don't fit together.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # progress is told by `tasks.progress`
     # peft and TRL ask for the attribute by its old name.
     warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
     device, dtype = device_and_dtype()

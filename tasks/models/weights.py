@@ -63,7 +63,7 @@ def body_parts(model: Any) -> tuple[str, ...]:
 
 
 def _read(auto: Any, folder: Path, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    with _quiet():  # what it reports is checked here
+    with _quiet():  # what it reports is checked here, and progress is told by `tasks.progress`
         model, told = auto.from_pretrained(
             folder, use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True,
             **options,
@@ -75,6 +75,7 @@ def _read(auto: Any, folder: Path, options: dict[str, Any]) -> tuple[Any, dict[s
 def _quiet() -> Iterator[None]:
     from transformers.utils import logging
 
+    logging.disable_progress_bar()
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
