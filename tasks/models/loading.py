@@ -1,7 +1,6 @@
 """Loads a decoder: weights in safetensors or GGUF, its tokenizer, a LoRA adapter merged."""
 
 import shutil
-import warnings
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -32,8 +31,6 @@ def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    # peft and TRL ask for the attribute by its old name.
-    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
     device, dtype = device_and_dtype()
     folder = safetensors_folder(ref)
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -1,6 +1,7 @@
 """Weights read from safetensors and held against what config and tokenizer ask for."""
 
 import json
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,8 @@ def body_parts(model: Any) -> tuple[str, ...]:
 
 
 def _read(auto: Any, folder: Path, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    # peft and TRL ask for the attribute by its old name.
+    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
     with _quiet():  # what it reports is checked here, and progress is told by `tasks.progress`
         model, told = auto.from_pretrained(
             folder, use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True,
