@@ -99,7 +99,7 @@ class Lane:
             if not is_tuned(path) and min(less(budget, self.spent)) > 0:
                 self._build(path, UNTRAINED, None)
         left = less(budget, self.spent)
-        if is_checked(self.inputs, self.planned) and any(map(is_tuned, self.planned.paths)):
+        if is_checked(self.inputs, self.planned.model) and any(map(is_tuned, self.planned.paths)):
             checks = 2 * pace.general_seconds(self.planned.model.params, here.rate)
             left = less(left, Cost(seconds=checks))
         return open_race(
@@ -185,7 +185,7 @@ class Lane:
 
     def _check_general(self, tuned: Built) -> None:
         base = next((one for one in self.built.values() if one.training is None), None)
-        if base is None or not is_checked(self.inputs, self.planned):
+        if base is None or not is_checked(self.inputs, self.planned.model):
             return
         for one in (base, tuned):
             self.general[one.system.path], _ = self._pay(

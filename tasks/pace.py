@@ -57,11 +57,17 @@ def estimate_seconds(
             took = asked * question_seconds(run, examples, model, path, rate)
             if model.tells_likelihood and (is_tuned(path) or path == "prompt"):
                 took += general_seconds(model.params, rate)
-            # An encoder's one head serves both tuned paths.
-            if model.generates or path == "finetune" or "finetune" not in planned.paths:
+            if _is_trained(planned, path):
                 took += training_seconds(run, examples, model, path, rate)
             seconds[path] = seconds.get(path, 0.0) + took
     return seconds
+
+
+def _is_trained(planned: Planned, path: PathName) -> bool:
+    """Whether a path has a training of its own: an encoder's one head serves both tuned paths."""
+    if planned.system is not None:  # it was trained long ago
+        return False
+    return planned.model.generates or path == "finetune" or "finetune" not in planned.paths
 
 
 def trials(run: RunFile) -> int:

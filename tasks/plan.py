@@ -14,9 +14,15 @@ from tasks.machine import memory_gib
 from tasks.memory import memory_needs
 from tasks.models.endpoint import address
 from tasks.models.kinds import cannot_write
-from tasks.models.references import fetch_config, resolve, weights_digest, weights_here
+from tasks.models.references import (
+    fetch_config,
+    resolve,
+    runs_already,
+    weights_digest,
+    weights_here,
+)
 from tasks.results.outcome import Plan, Planned
-from tasks.run import RunFile
+from tasks.run import ModelSpec, RunFile
 
 
 def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
@@ -26,13 +32,24 @@ def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
     are here and answering fits.
 
     Raises:
-        InputError: an encoder is to do a task that needs text.
+        InputError: a system that runs already cannot be had, or not be asked here; an encoder is
+            to do a task that needs text.
     """
     there = min(run.limits.memory_gib or memory_gib(), memory_gib())
-    for spec in run.models:
-        fetch_config(spec.ref)
-    models = tuple(_planned(run, resolve(spec), corpus, examples, there) for spec in run.models)
+    models = tuple(_of(run, spec, corpus, examples, there) for spec in run.models)
     return Plan(memory_gib=there, models=models)
+
+
+def _of(
+    run: RunFile, spec: ModelSpec, corpus: Corpus, examples: ExampleSet, there: float
+) -> Planned:
+    """A base model with what rules paths out, or a system that runs already, as it is."""
+    if runs_already(spec.ref):
+        from tasks.results.running import plan_running
+
+        return plan_running(run, spec)
+    fetch_config(spec.ref)
+    return _planned(run, resolve(spec), corpus, examples, there)
 
 
 def check_task(run: RunFile, model: ModelRef) -> None:

@@ -10,6 +10,7 @@ from tasks.known_tasks import TASKS
 
 HOSTED = "openai:"
 SMALL_ENCODER = 5e7  # parameters up to which a registry can hold every tuned copy: 200 MB in fp32
+RUNNING = "models:/"  # a system that is registered in MLflow already
 
 
 class Data(Value):
@@ -40,7 +41,10 @@ class GeneralData(Value):
 
 
 class ModelSpec(Value):
-    """One base model by reference; `params` and `size_class` override the catalogue."""
+    """One base model by reference; `params` and `size_class` override the catalogue.
+
+    `models:/NAME@alias` is a system that runs already: the one to beat.
+    """
 
     ref: str
     params: float | None = Field(None, gt=0)

@@ -59,8 +59,14 @@ def build_tiny_encoder(folder: Path, kind: str = "bert") -> Path:
     pretrained, without one; `roberta` has positions that begin behind its padding's.
     """
     import torch
-    from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
-    from transformers import RobertaConfig, RobertaForMaskedLM
+    from transformers import (
+        BertConfig,
+        BertForMaskedLM,
+        BertModel,
+        PreTrainedTokenizerFast,
+        RobertaConfig,
+        RobertaForMaskedLM,
+    )
 
     special = {"cls": "<s>", "pad": "<pad>", "sep": "</s>", "unk": "<unk>", "mask": "<mask>"}
     tokenizer = PreTrainedTokenizerFast(

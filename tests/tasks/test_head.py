@@ -5,17 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from tasks import head
-from tasks.artifacts import ModelRef, PathName, Prompt, Question, Training
-from tasks.core.errors import InputError
+from tasks.artifacts import ModelRef, Question, Training
 from tasks.models import classifier
 from tasks.models.answerer import load_answerer
 from tasks.models.classifier import Classifier, load_classifier, token_ids
 from tasks.models.references import resolve
 from tasks.run import ModelSpec, TrainingSpec
-from tasks.store import local_folder
 from tests.tiny import build_tiny_encoder
 
 FAMILIES = ("bert", "bert-masked", "roberta")
