@@ -9,7 +9,19 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
-from flows.measure import Built, Inputs, Measured, base_of, build, conclude, know, known, part, tune
+from flows.measure import (
+    Built,
+    Inputs,
+    Measured,
+    base_of,
+    build,
+    conclude,
+    is_checked,
+    know,
+    known,
+    part,
+    tune,
+)
 from flows.steps import Stages, step
 from tasks import blocks, evaluate, pace
 from tasks.artifacts import Answer, Answers, GeneralScore, PathName, Scorecard, Training
@@ -87,7 +99,7 @@ class Lane:
             if not is_tuned(path) and min(less(budget, self.spent)) > 0:
                 self._build(path, UNTRAINED, None)
         left = less(budget, self.spent)
-        if self.inputs.general is not None and any(map(is_tuned, self.planned.paths)):
+        if is_checked(self.inputs, self.planned.model) and any(map(is_tuned, self.planned.paths)):
             checks = 2 * pace.general_seconds(self.planned.model.params, here.rate)
             left = less(left, Cost(seconds=checks))
         return open_race(
@@ -173,7 +185,7 @@ class Lane:
 
     def _check_general(self, tuned: Built) -> None:
         base = next((one for one in self.built.values() if one.training is None), None)
-        if self.inputs.general is None or base is None:
+        if base is None or not is_checked(self.inputs, self.planned.model):
             return
         for one in (base, tuned):
             self.general[one.system.path], _ = self._pay(

@@ -15,7 +15,7 @@ from tasks.artifacts import (
 )
 from tasks.constraints import constraint_scores
 from tasks.core.errors import InputError
-from tasks.core.labels import LEAST, log_means, normalised
+from tasks.core.labels import LEAST, log_means, normalised, votes
 from tasks.core.ranking import recall_at, reciprocal_rank
 from tasks.known_tasks import find_task
 from tasks.metrics import WHOLE
@@ -105,7 +105,7 @@ def generate_answers(
     asked = [i for i, skipped in enumerate(unasked) if not skipped]
     made = _made(
         decoder, prompt, [rendered[i] for i in asked], [questions[i].id for i in asked],
-        batch_size, step, timings,
+        [found[i] for i in asked], batch_size, step, timings,
     )  # fmt: skip
     refused = Made(task.read(REFUSAL), 0, 0, {})
     by_place = dict(zip(asked, made, strict=True))
@@ -120,14 +120,18 @@ def _made(
     prompt: Prompt,
     rendered: Sequence[str],
     names: Sequence[str],
+    passages: Sequence[Sequence[Passage] | None],
     batch_size: int = 32,
     step: str = "",
     timings: list[float] | None = None,
 ) -> list[Made]:
     """What a model makes of rendered prompts: the likeliest label, or text as the task reads it.
 
-    A label stands after the prompt as an answer does in its demonstrations.
+    A label stands after the prompt as an answer does in its demonstrations. Where the prompt has
+    a vote, the labels of the passages count beside the model, or alone.
     """
+    if prompt.vote == 1:
+        return [_voted(prompt, Made("", 0, 0, {}), shown) for shown in passages]
     if not prompt.labels:
         read = find_task(prompt.task).read
         texts = decoder.generate(
@@ -141,7 +145,22 @@ def _made(
     for one in decoder.choose(rendered, options, batch_size, step, timings, names):
         label, chances = chosen_label(prompt, one.log_probabilities)
         made.append(Made(label, one.tokens_in, one.tokens_out, chances))
+    if prompt.vote:
+        return [_voted(prompt, one, shown) for one, shown in zip(made, passages, strict=True)]
     return made
+
+
+def _voted(prompt: Prompt, made: Made, passages: Sequence[Passage] | None) -> Made:
+    """A model's choice with the vote of the labelled examples that were found for it.
+
+    Probabilities are mixed in the prompt's proportion; where nothing is found, the model's stand.
+    """
+    if not passages and made.probabilities:
+        return made
+    found = votes(prompt.labels, [(one.tags[0], one.score) for one in passages or ()])
+    own, vote = made.probabilities, prompt.vote
+    chances = {one: (1 - vote) * own.get(one, 0.0) + vote * found[one] for one in prompt.labels}
+    return made._replace(text=max(chances, key=chances.__getitem__), probabilities=chances)
 
 
 def chosen_label(
@@ -234,5 +253,5 @@ def reply(system: System, question: str) -> Reply:
             return Reply(task.read(REFUSAL), (), searched)
     decoder = load_answerer(system.model.ref, system.adapter)
     prompt = render(decoder, system.prompt, question, found)
-    (made,) = _made(decoder, system.prompt, [prompt], ["the question"])
+    (made,) = _made(decoder, system.prompt, [prompt], ["the question"], [found])
     return Reply(made.text, found or (), searched, made.probabilities)

@@ -30,7 +30,7 @@ from tasks.data.collect import read_questions
 from tasks.forgetting import forgotten
 from tasks.known_tasks import find_task
 from tasks.machine import metered
-from tasks.metrics import by_kind, intervals, values
+from tasks.metrics import by_kind, intervals, likelihood, values
 from tasks.models.answerer import load_answerer
 from tasks.models.spending import current
 from tasks.prompts import candidates, is_tuned
@@ -57,7 +57,8 @@ def choose_prompt(
 
     A tuned path is asked about the tenth that its training held out, any other about a sample
     in which every kind has its proportion; never about its own demonstrations. An untuned prompt
-    that chooses among labels is tried as it is, and less what it favours whatever the text.
+    that chooses among labels is tried as it is, and less what it favours whatever the text. Of two
+    that score the same, the one counts for which the right labels are likelier.
     """
     train = read_questions(examples, "train")
     pick = find_task(task).demonstrators
@@ -67,12 +68,22 @@ def choose_prompt(
         _, asked = hold_out(train, validation, seed)
     else:
         asked = sample(rest, spec.prompt_sample, seed)
+
+    def options(demonstrations: Sequence[Question]) -> tuple[Prompt, ...]:
+        return candidates(
+            path, spec, demonstrations, task, examples.labels, examples.constraints,
+            generates=model.generates,
+        )  # fmt: skip
+
+    prompts = options(shown)
+    if len(prompts) == 1:
+        return prompts[0]
     if not asked:  # there are so few that all of them are shown
-        return candidates(path, spec, (), task, examples.labels, examples.constraints)[0]
+        return options(())[0]
     found = retrieve(retrieval, asked, task) if retrieval else None
     decoder = load_answerer(model.ref, adapter)
-    best: tuple[float, Prompt] | None = None
-    for prompt in candidates(path, spec, shown, task, examples.labels, examples.constraints):
+    best: tuple[tuple[float, float], Prompt] | None = None
+    for prompt in prompts:
         answers = generate_answers(
             decoder, prompt, asked, found, refuse_unfound=refuses_unfound(retrieval),
             batch_size=spec.batch_size, step=f"{path}: trying prompt {prompt.name!r}",
@@ -81,7 +92,7 @@ def choose_prompt(
         if prompt.labels and not is_tuned(path):  # tuning learns how frequent labels are
             tried.append(levelled(prompt, answers))
         for one, rows in tried:
-            score = sum(values(rows, primary)) / len(rows)
+            score = sum(values(rows, primary)) / len(rows), likelihood(rows)
             if best is None or score > best[0]:
                 best = score, one
     assert best is not None

@@ -20,6 +20,11 @@ from tasks.task import Task, Wording
 
 PLACEHOLDER = re.compile(r"\{(labels|instruction|constraints)\}")
 
+# How much an encoder's neighbours count beside its head, by path; of several the best is chosen.
+VOTES: dict[PathName, tuple[float, ...]] = {
+    "rag": (1.0,), "finetune": (0.0,), "finetune+rag": (0.5, 0.3, 0.7, 0.1, 0.9),
+}  # fmt: skip
+
 
 def reads_passages(path: PathName) -> bool:
     """Whether a path reads retrieved passages."""
@@ -100,11 +105,16 @@ def candidates(
     task: str = QUESTION_ANSWERING,
     labels: Sequence[str] = (),
     constraints: Constraints = NO_CONSTRAINTS,
+    *,
+    generates: bool = True,
 ) -> tuple[Prompt, ...]:
     """The prompts that a path chooses among; `shown` are the demonstrations.
 
-    A path that retrieves labelled examples shows those and no fixed ones.
+    A path that retrieves labelled examples shows those and no fixed ones. An encoder, which does
+    not generate, is shown the text alone.
     """
+    if not generates:
+        return tuple(_reading(vote, task, labels) for vote in VOTES[path])
     known = find_task(task)
     wordings = known.tuned if is_tuned(path) else known.untuned
     if known.retrieves == "examples" and reads_passages(path):
@@ -129,6 +139,14 @@ def candidates(
         )
         for wording in wordings
     )
+
+
+def _reading(vote: float, task: str, labels: Sequence[str]) -> Prompt:
+    """How an encoder answers: by its head, by the vote of its neighbours, or by both."""
+    parts = [] if vote == 1 else ["head"]
+    parts += [f"vote of the neighbours, {vote:.0%}"] if vote else []
+    name = " and ".join(parts)
+    return Prompt(name=name, instruction="", task=task, labels=tuple(labels), vote=vote)
 
 
 def _instruction(
@@ -157,6 +175,8 @@ def training_prompt(
     task: str = QUESTION_ANSWERING,
     labels: Sequence[str] = (),
     constraints: Constraints = NO_CONSTRAINTS,
+    *,
+    generates: bool = True,
 ) -> Prompt:
     """The prompt that a path's adapter is trained with."""
-    return candidates(path, spec, (), task, labels, constraints)[0]
+    return candidates(path, spec, (), task, labels, constraints, generates=generates)[0]

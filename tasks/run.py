@@ -10,6 +10,7 @@ from tasks.core.errors import InputError
 from tasks.known_tasks import find_task
 
 HOSTED = "openai:"
+SMALL_ENCODER = 5e7  # parameters up to which a registry can hold every tuned copy: 200 MB in fp32
 RUNNING = "models:/"  # a system that is registered in MLflow already
 
 
@@ -102,6 +103,14 @@ class TrainingSpec(Value):
     replay: float = Field(0.2, ge=0, le=10)
     validation: float = Field(0.1, gt=0, lt=0.5)
     without_source: float = Field(0.15, ge=0, lt=1, description="Prompts whose source is left out.")
+    encoder_method: Literal["auto", "lora", "full"] = "auto"
+    encoder_epochs: float = Field(20, gt=0, le=1000, description="Early stopping ends most sooner.")
+    full_learning_rate: float = Field(1e-4, gt=0, lt=1, description="Where all weights are tuned.")
+
+    def tunes_fully(self, params: float | None) -> bool:
+        """Whether all weights of an encoder of this size are tuned, and not LoRA's beside them."""
+        small = params is not None and params <= SMALL_ENCODER
+        return small if self.encoder_method == "auto" else self.encoder_method == "full"
 
 
 class AnsweringSpec(Value):

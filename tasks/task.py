@@ -30,7 +30,8 @@ class Task(NamedTuple):
     are read. `turn` is what stands before a question and its answer in plain text. Every path
     chooses among three wordings: the `untuned` with demonstrations in some, the `tuned` without;
     an adapter is trained with the first. With `labels` an answer is one of those that the
-    training split has; other answers are generated, in one line unless `multiline`.
+    training split has, so that encoders can do the task; other answers are generated, in one line
+    unless `multiline`.
 
     `target` is the answer to learn, `demonstrators(pool, count, seed)` picks training questions to
     show, `read` makes an answer of what a model wrote, `score(answer, question)` gives its scores,

@@ -34,11 +34,16 @@ def train_path(
 ) -> Training:
     """Fine-tune one path's adapter on the training split, or a share of it; `path` names it.
 
-    With labelled examples in the prompt, those are the nearest others: never the example itself.
+    An encoder learns texts and labels alone. With labelled examples in the prompt, those are the
+    nearest others: never the example itself.
     """
+    questions = read_questions(examples, "train")
+    if not model.generates:
+        from tasks.head import train_head
+
+        return train_head(model, questions, prompt.task, prompt.labels, spec, seed, share)
     from tasks.finetune import finetune
 
-    questions = read_questions(examples, "train")
     replay = read_general_text(general, "replay") if general else ()
     rows: Sequence[tuple[Question, tuple[Passage, ...] | None]]
     if retrieval is None:

@@ -35,6 +35,8 @@ def quality(cards: Sequence[Scorecard]) -> str:
             " General knowledge is left out: it is checked by the likelihood of whole texts, "
             "which hosted models do not tell, and nothing here changes their weights."
         )
+    if any(not card.system.model.generates for card in cards):
+        note += " General knowledge is left out: an encoder models no language that it could lose."
     return f"{table(heads, rows)}\n\n{note}"
 
 

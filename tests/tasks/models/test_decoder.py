@@ -13,6 +13,8 @@ from tasks.models import decoder as module
 from tasks.models import loading
 from tasks.models.decoder import Decoder
 from tasks.models.loading import PLAIN_TEMPLATE, load_decoder
+from tasks.models.references import base_name
+from tasks.models.weights import name_base
 from tasks.store import put_folder
 
 # What `taught` answers; each goes on after its line, as small models do.
@@ -284,6 +286,7 @@ def an_adapter(base: Path, folder: Path, target: str | list[str]) -> tuple[Adapt
         LoraConfig(r=4, target_modules=target, task_type="CAUSAL_LM", init_lora_weights=False),
     )
     tuned.save_pretrained(folder, save_embedding_layers=False)
+    name_base(folder / "adapter_config.json", base_name(f"path:{base}"))
     blob = put_folder(folder, "adapters")
     adapter = Adapter(blob=blob, base=f"path:{base}", rank=4, with_passages=False)
     return adapter, tuned.eval()
