@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+BUDGETS = (0.20, 0.35, 0.60)  # shares of the seconds in which everything is measured
 MEAN_LOST, MOST_LOST, COST = 1.0, 5.0, 0.35  # the goal: at most so many points, at such a cost
 WIDTH = 20  # of an adviser's name
 
