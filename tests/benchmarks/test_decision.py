@@ -22,6 +22,8 @@ from tests.benchmarks.decision.kept import Kept
 from tests.benchmarks.decision.replay import decided, measure_all, under
 from tests.benchmarks.decision.scenarios import SCENARIOS, Scenario, between_prompt_and_rag
 from tests.benchmarks.decision.tables import Decided, Verdict, judged, overall_text, scenario_text
+from tests.cut import write_cut
+from tests.tiny import build_tiny
 
 BY_NAME = {one.name: one for one in SCENARIOS}
 SEEN = BY_NAME["facts-seen"]
@@ -308,3 +310,28 @@ def test_every_second_fact_changes_in_documents_and_dev_but_not_in_training(tmp_
     texts = {row["id"]: row["text"] for row in data._rows(after / "documents.jsonl")}
     for _, row in moved:
         assert row["answers"][0] in texts[row["document"]]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_scenario_is_measured_once_with_a_real_if_tiny_model(
+    tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = build_tiny(tmp_path / "tiny", positions=4096)
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    write_cut(folder)
+    table = {"documents": "documents", "questions": "questions.jsonl", "share_documents": True}
+    scenario = Scenario(
+        "cut", "a cut of the harbour", lambda at: table,
+        {"models": [{"ref": f"path:{model}", "params": 1.2e5, "size_class": "small"}],
+         "training": {"epochs": 1, "max_tokens": 4096},
+         "answering": {"max_new_tokens": 4, "demonstrations": 2, "prompt_sample": 2}},
+    )  # fmt: skip
+    first, second = Kept(tmp_path / "stages"), Kept(tmp_path / "stages")
+    found = decided(scenario, first, folder)
+    assert found.means.keys() == {"prompt", "rag", "finetune", "finetune+rag"}
+    assert (found.questions, first.computed > 10) == (30, True)
+    assert "answer dev: finetune+rag: 1 to 25" in capsys.readouterr().out
+    assert decided(scenario, second, folder) == found
+    assert second.computed == 0
