@@ -31,6 +31,7 @@ from tasks.prompts import is_tuned, reads_passages, training_prompt
 from tasks.results.ledger import read_test
 from tasks.results.outcome import Planned
 from tasks.results.record import GeneralOf
+from tasks.results.running import followed
 from tasks.run import RunFile
 
 train = step(tuning.train_path, "fine-tune", tensors=True)
@@ -61,10 +62,14 @@ class Measured(NamedTuple):
 
 
 class Built(NamedTuple):
-    """A system that can be asked, and the training that made its adapter."""
+    """A system that can be asked, and the training that made its adapter.
+
+    `model` is the reference it is listed under: its base model's, or that of what runs already.
+    """
 
     system: System
     training: Training | None
+    model: str
 
 
 def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
@@ -92,6 +97,22 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     )
 
 
+def measure_running(stages: Stages, inputs: Inputs, planned: Planned, runs: System) -> Measured:
+    """A system that runs already answers the same questions, as it is: the one to beat."""
+    system, general = followed(runs), {}
+    if inputs.general is not None and system.model.open_weights:
+        bare = system.model_copy(update={"adapter": None, "retrieval": None})
+        general = {one.path: know(stages, inputs, one) for one in (bare, system)}
+    built = Built(system, None, planned.model.ref)
+    card = score(stages, inputs, built, "dev", general)
+    decision, vetoes = stages(
+        f"decide: {planned.model.name}", decide, run=inputs.run, planned=planned, cards=(card,)
+    )
+    winner = built if decision.path is not None else None
+    verdict, test = conclude(stages, inputs, planned, decision, vetoes, winner, general)
+    return Measured(verdict, (card, *test), (), known(planned, general))
+
+
 def build(
     stages: Stages,
     inputs: Inputs,
@@ -111,7 +132,7 @@ def build(
         task=run.task,
     )  # fmt: skip
     system = System(model=planned.model, prompt=prompt, adapter=adapter, retrieval=retrieval)
-    return Built(system, training)
+    return Built(system, training, planned.model.ref)
 
 
 def tune(
@@ -162,10 +183,11 @@ def score(
         f"answer {split}: {system.path}", answer, system=system, examples=inputs.examples,
         split=split, batch_size=run.answering.batch_size,
     )  # fmt: skip
-    return evaluate.scorecard(
+    card = evaluate.scorecard(
         system, answers, run.decision.primary, general.get(system.path), base_of(general),
         built.training, PROCESS, run.price(system.model.ref),
     )  # fmt: skip
+    return card.model_copy(update={"model": built.model})
 
 
 def base_of(general: dict[PathName, GeneralScore]) -> GeneralScore | None:

@@ -18,7 +18,13 @@ from tasks.core import estimate
 from tasks.core.errors import InputError
 from tasks.known_tasks import TASKS
 from tasks.models.endpoint import address
-from tasks.models.references import resolve, split_reference, weights_folder, weights_here
+from tasks.models.references import (
+    resolve,
+    runs_already,
+    split_reference,
+    weights_folder,
+    weights_here,
+)
 from tasks.run import RunFile
 from tasks.services import services
 
@@ -50,9 +56,11 @@ def examine(run: RunFile | None, folder: Path) -> tuple[Check, ...]:
     checks += [prefect_api(os.environ.get("PREFECT_API_URL")), tracking(), vectors(), hub()]
     if run is None:
         return (*checks, disk(WORKING_GIB))
-    models = tuple(resolve(spec) for spec in run.models)
+    models = tuple(resolve(spec) for spec in run.models if not runs_already(spec.ref))
+    runs = [spec.ref for spec in run.models if runs_already(spec.ref)]
     needed = WORKING_GIB + sum(weight_gib(model) for model in models)
     checks += [*data_there(run, folder), *(model_here(model, run) for model in models)]
+    checks += map(running, runs)
     return (*checks, disk(needed))
 
 
@@ -212,6 +220,18 @@ def model_here(model: ModelRef, run: RunFile) -> Check:
     if missing:
         return Check(name=name, status="warn", found=missing, remedy=ADVISED)
     return _fits(name, model, run)
+
+
+def running(ref: str) -> Check:
+    """Whether a system that is said to run already is registered."""
+    from tasks.results.running import registered
+
+    try:
+        found = registered(ref)
+    except InputError as fault:
+        allowed = f"{fault.value}; allowed: {fault.allowed}"
+        return Check(name=f"model {ref}", status="fail", found=allowed, remedy=fault.remedy)
+    return Check(name=f"model {ref}", status="ok", found=f"version {found.version}")
 
 
 def _fits(name: str, model: ModelRef, run: RunFile) -> Check:

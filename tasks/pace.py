@@ -57,6 +57,8 @@ def estimate_seconds(
             answering = asked * question_seconds(run, examples, params, path, rate)
             checks = general_seconds(params, rate) if is_tuned(path) or path == "prompt" else 0.0
             training = training_seconds(run, examples, params, path, rate)
+            if planned.system is not None:  # it was trained long ago
+                training = 0.0
             seconds[path] = seconds.get(path, 0.0) + answering + checks + training
     return seconds
 

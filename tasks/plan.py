@@ -12,9 +12,9 @@ from tasks.core.rule import RuleAdvice, size_rule
 from tasks.core.veto import Veto, fact_vetoes
 from tasks.machine import memory_gib
 from tasks.models.endpoint import address
-from tasks.models.references import resolve, weights_digest, weights_here
+from tasks.models.references import resolve, runs_already, weights_digest, weights_here
 from tasks.results.outcome import Plan, Planned
-from tasks.run import RunFile
+from tasks.run import ModelSpec, RunFile
 
 
 def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
@@ -22,10 +22,24 @@ def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
 
     Memory is estimated from sizes before anything is loaded. A model is measured if its weights
     are here and answering fits.
+
+    Raises:
+        InputError: a system that runs already cannot be had, or not be asked here.
     """
     there = min(run.limits.memory_gib or memory_gib(), memory_gib())
-    models = tuple(_planned(run, resolve(spec), corpus, examples, there) for spec in run.models)
+    models = tuple(_of(run, spec, corpus, examples, there) for spec in run.models)
     return Plan(memory_gib=there, models=models)
+
+
+def _of(
+    run: RunFile, spec: ModelSpec, corpus: Corpus, examples: ExampleSet, there: float
+) -> Planned:
+    """A base model with what rules paths out, or a system that runs already, as it is."""
+    if runs_already(spec.ref):
+        from tasks.results.running import plan_running
+
+        return plan_running(run, spec)
+    return _planned(run, resolve(spec), corpus, examples, there)
 
 
 def _planned(

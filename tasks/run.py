@@ -9,6 +9,7 @@ from tasks.artifacts import QUESTION_ANSWERING, PathName, Search, SearchMode, Va
 from tasks.known_tasks import TASKS
 
 HOSTED = "openai:"
+RUNNING = "models:/"  # a system that is registered in MLflow already
 
 
 class Data(Value):
@@ -39,7 +40,10 @@ class GeneralData(Value):
 
 
 class ModelSpec(Value):
-    """One base model by reference; `params` and `size_class` override the catalogue."""
+    """One base model by reference; `params` and `size_class` override the catalogue.
+
+    `models:/NAME@alias` is a system that runs already: the one to beat.
+    """
 
     ref: str
     params: float | None = Field(None, gt=0)

@@ -48,7 +48,7 @@ COMMENTS = {
     "data.near_duplicate": "similarity from which two questions count as one (0 to 1)",
     "general.items": "multiple choice: question, choices, answer",
     "general.text": "general text to replay in training and to hold out",
-    "models.ref": "hf:org/name[@revision], path:/folder, package:module or openai:name",
+    "models.ref": "hf:org/name, path:/dir, package:module, openai:name, models:/name@alias (runs)",
     "models.params": "number of parameters, where the catalogue does not know it",
     "models.size_class": "small, mid or large, where the size alone misleads",
     "index.backend": "where vectors live",

@@ -9,7 +9,7 @@ from tasks.artifacts import ModelRef
 from tasks.core import digest
 from tasks.core.errors import InputError
 from tasks.core.rule import size_class
-from tasks.run import ModelSpec
+from tasks.run import RUNNING, ModelSpec
 from tasks.services import services
 
 SCHEMES = ("hf:", "path:", "package:", "openai:")
@@ -46,13 +46,19 @@ def split_reference(ref: str) -> tuple[str, str, str | None]:
         raise InputError(
             "models.ref",
             ref,
-            "hf:org/name[@revision], path:/folder, package:module or openai:name",
+            "hf:org/name[@revision], path:/folder, package:module, openai:name, or in a run file "
+            "models:/name@alias",
             "Write the reference with one of these prefixes.",
         )
     if scheme == "hf" and "@" in address:
         address, _, revision = address.partition("@")
         return scheme, address, revision
     return scheme, address, None
+
+
+def runs_already(ref: str) -> bool:
+    """Whether a reference names a registered system and not a base model."""
+    return ref.startswith(RUNNING)
 
 
 def resolve(spec: ModelSpec) -> ModelRef:
