@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from flows.cli import DEFAULTS
+from tasks.services import services
 from tests.benchmarks.decision.scenarios import MODEL, SCENARIOS, Scenario
 from tests.benchmarks.decision.tables import Decided, overall_text, scenario_text
 
@@ -57,11 +59,9 @@ def _result(scenario: Scenario, home: Path) -> Path:
 
 def settle_in(home: Path) -> None:
     """Keep everything, models converted and indexes, under this folder."""
-    from tasks.services import services
-
     os.environ["ADAPT_HOME"] = str(home)
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
     services.cache_clear()
 
 
