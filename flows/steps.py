@@ -180,7 +180,12 @@ def _lost(step: Task[..., Any], inputs: dict[str, Any]) -> bool:
     key = policy.key(dict(bound.arguments))
     if not store.exists(key):
         return False
-    return not all(_is_there(one) for one in _kept(store.read(key).result))
+    return not is_whole(store.read(key).result)
+
+
+def is_whole(value: object) -> bool:
+    """Whether all that a value refers to is there: its blobs, an index that is the present one."""
+    return all(_is_there(one) for one in _kept(value))
 
 
 def _is_there(one: Blob | Index) -> bool:
