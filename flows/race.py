@@ -9,7 +9,19 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
-from flows.measure import Built, Inputs, Measured, base_of, build, conclude, know, known, part, tune
+from flows.measure import (
+    Built,
+    Inputs,
+    Measured,
+    base_of,
+    build,
+    conclude,
+    know,
+    known,
+    part,
+    tune,
+    wait,
+)
 from flows.steps import Stages, step
 from tasks import blocks, evaluate, pace
 from tasks.artifacts import Answer, Answers, GeneralScore, PathName, Scorecard, Training
@@ -21,6 +33,7 @@ from tasks.core.race_state import FREE, UNTRAINED, Spend
 from tasks.core.sequential import blocks as block_ends
 from tasks.decision import decide_raced, vetoes_of
 from tasks.machine import PROCESS, machine_id
+from tasks.metrics import values
 from tasks.models.spending import current
 from tasks.plan import advise
 from tasks.prompts import is_tuned
@@ -126,7 +139,11 @@ class Lane:
             run.price(self.planned.model.ref),
         )  # fmt: skip
         cost = card.cost | ({"train_share": share} if built.training else {})
-        return card.model_copy(update={"cost": cost})
+        metrics = card.metrics
+        if run.limits.seconds_p95 is not None:
+            timed, _ = self._pay(lambda: wait(self.stages, self.inputs, built.system))
+            metrics = metrics | timed
+        return card.model_copy(update={"cost": cost, "metrics": metrics})
 
     def trainings(self) -> tuple[Training, ...]:
         """Every training, pilots too."""
@@ -154,7 +171,7 @@ class Lane:
             )
             self.answers.setdefault(key, []).append(answers)
             rows = get_rows(answers.blob, Answer)
-            scores += [row.scores[self.inputs.run.decision.primary] for row in rows]
+            scores += values(rows, self.inputs.run.decision.primary)
             cost, price = cost.plus(paid), price.plus(_price(answers.cost, self._money(rows)))
         return Taken(cost, price, tuple(scores))
 

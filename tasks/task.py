@@ -5,6 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 from tasks.artifacts import Question
 
+SEARCHED = ("recall_at_k", "mrr")  # what only paths that search have
+
 
 class Wording(NamedTuple):
     """A way to ask; `{labels}` in an instruction stands for the labels."""
@@ -45,3 +47,8 @@ class Task(NamedTuple):
     metrics: tuple[str, ...]
     deciding: tuple[str, ...]
     defaults: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def weighable(self) -> tuple[str, ...]:
+        """The metrics that every path has, whatever it searches: a utility is made of these."""
+        return tuple(name for name in self.metrics if name not in SEARCHED)
