@@ -65,6 +65,14 @@ def render_report(record: RunRecord) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def render_summary(record: RunRecord) -> str:
+    """The verdicts alone, each with its reasons: what a run's page opens with."""
+    parts = [_opening(record)]
+    for verdict in record.outcome.verdicts:
+        parts += [verdict_sentence(record, verdict), bullets(verdict.reasons)]
+    return "\n\n".join(part for part in parts if part) + "\n\nAll of it: `report.md`.\n"
+
+
 def verdict_sentence(record: RunRecord, verdict: Verdict) -> str:
     """What to do about one base model, and on what basis, in one sentence."""
     if verdict.basis != "measured":

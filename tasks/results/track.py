@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.artifacts import Answer, Blob, Document, Question, Scorecard, Training, Value
 from tasks.results.plot import plot_confusion
 from tasks.results.record import GeneralOf, RunRecord, Stage, answers_of, seconds_per_question
+from tasks.results.report import render_summary
 from tasks.results.tracking import check_tracking, connect, open_experiment
 from tasks.retrieval.track_index import log_build_files
 from tasks.services import services
@@ -47,7 +48,11 @@ def log_run(record: RunRecord) -> TrackedRun:
     import mlflow
 
     name = f"{record.run.name} {datetime.now(UTC):%Y-%m-%d %H:%M}"
-    with _quiet(), mlflow.start_run(run_name=name, tags=_run_tags(record)) as parent:
+    told = render_summary(record)
+    with (
+        _quiet(),
+        mlflow.start_run(run_name=name, tags=_run_tags(record), description=told) as parent,
+    ):
         mlflow.log_params(_params(record))
         mlflow.log_metrics(_stage_metrics(record))
         # As text: a limit of infinity is null there, which `log_dict` would not write.
