@@ -105,11 +105,13 @@ def paid_back(record: RunRecord, cards: Sequence[Scorecard]) -> tuple[Crossover,
     """From how many questions a month on trainings pay back, in seconds and in Wh."""
     days = record.run.facts.retrain_every_days
     seconds = {
-        card.path: Spent(float(card.cost.get("train_seconds") or 0), seconds_per_question(card))
+        str(card.path): Spent(
+            float(card.cost.get("train_seconds") or 0), seconds_per_question(card)
+        )
         for card in cards
     }
     energy = {
-        card.path: Spent(WH * float(card.cost.get("train_energy_kwh") or 0), each)
+        str(card.path): Spent(WH * float(card.cost.get("train_energy_kwh") or 0), each)
         for card in cards
         if (each := _energy(card)) is not None
         and (card.system.adapter is None or card.cost.get("train_energy_kwh") is not None)

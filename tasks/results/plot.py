@@ -46,7 +46,7 @@ def plot_quality_cost(cards: Sequence[Scorecard], target: Path) -> Path:
 
 
 def _draw_front(axes: Any, cards: Sequence[Scorecard]) -> None:
-    by_name = {(card.model, card.path): card for card in cards}
+    by_name = {(card.model, str(card.path)): card for card in cards}
     front = [by_name[name] for name in on_front(cards)]
     axes.plot(
         [seconds_per_question(card) for card in front],
