@@ -53,11 +53,10 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
 
 
 class Reporting(TrainerCallback):  # type: ignore[misc]
-    """Feeds the trainer's steps into `tasks.progress`, and keeps its time."""
+    """Feeds the trainer's steps into `tasks.progress`."""
 
-    def __init__(self, name: str, folder: Path, before: float) -> None:
-        self.name, self.folder = name, folder
-        self.began = time.perf_counter() - before
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the count, after what an earlier process has done."""
@@ -70,6 +69,17 @@ class Reporting(TrainerCallback):  # type: ignore[misc]
         """Count one optimiser step."""
         self.advance(1)
 
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """End the count."""
+        self.step.__exit__(None, None, None)
+
+
+class Clock(TrainerCallback):  # type: ignore[misc]
+    """Keeps what a resumed training needs besides its checkpoint; `before` are seconds spent."""
+
+    def __init__(self, folder: Path, before: float) -> None:
+        self.folder, self.began = folder, time.perf_counter() - before
+
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Tell the loss where a resumed training would begin to count it."""
         control.should_log = True
@@ -77,10 +87,6 @@ class Reporting(TrainerCallback):  # type: ignore[misc]
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Note the time that a checkpoint will stand for."""
         note_seconds(self.folder, state.global_step, time.perf_counter() - self.began)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """End the count."""
-        self.step.__exit__(None, None, None)
 
 
 class Pause(TrainerCallback):  # type: ignore[misc]

@@ -9,7 +9,7 @@ from tasks.artifacts import LossPoint
 from tasks.checkpoints import last_checkpoint
 from tasks.machine import device_and_dtype
 from tasks.run import TrainingSpec
-from tasks.training_method import load_to_train, lora_config, save_trained
+from tasks.training_method import decoder_lora, load_to_train, save_trained
 from tasks.training_rows import Row
 
 
@@ -100,19 +100,22 @@ def trainer_of(
     from datasets import Dataset, disable_progress_bars
     from transformers import EarlyStoppingCallback, PrinterCallback
 
-    from tasks.trainer import AnswerTrainer, Pause, Reporting
+    from tasks.trainer import AnswerTrainer, Clock, Pause, Reporting
 
     disable_progress_bars()
     decoder = load_to_train(lesson.ref, spec)
-    told = [EarlyStoppingCallback(early_stopping_patience=1)]
-    told += [Reporting(lesson.name, folder, before)]
+    told = [
+        EarlyStoppingCallback(early_stopping_patience=1),
+        Reporting(lesson.name),
+        Clock(folder, before),
+    ]
     trainer = AnswerTrainer(
         model=decoder.model,
         args=_arguments(lesson, spec, folder, batches),
         train_dataset=Dataset.from_list(list(lesson.rows)),
         eval_dataset=Dataset.from_list(list(lesson.checks)),
         processing_class=decoder.tokenizer,
-        peft_config=lora_config(spec),
+        peft_config=decoder_lora(spec),
         callbacks=told if pause is None else [*told, Pause(pause)],
     )
     trainer.remove_callback(PrinterCallback)
@@ -129,7 +132,7 @@ def _arguments(lesson: Lesson, spec: TrainingSpec, folder: Path, batches: tuple[
         per_device_train_batch_size=batches[0],
         per_device_eval_batch_size=batches[0],
         gradient_accumulation_steps=batches[1],
-        learning_rate=spec.learning_rate,
+        learning_rate=spec.rate,
         lr_scheduler_type="cosine",
         warmup_steps=0.1,
         weight_decay=0.0,

@@ -1,13 +1,12 @@
 """What of a model is trained, and how it is kept: a LoRA adapter, or all weights."""
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import InputError
 from tasks.machine import device_and_dtype
-from tasks.models.references import split_reference, weights_digest
+from tasks.models.references import base_name
 from tasks.run import TrainingSpec
 
 if TYPE_CHECKING:
@@ -35,6 +34,13 @@ def check_method(spec: TrainingSpec) -> None:
         )  # fmt: skip
 
 
+def decoder_lora(spec: TrainingSpec) -> Any:
+    """An adapter on every linear layer but the head, found by structure; None to train all."""
+    if spec.method == "full":
+        return None
+    return lora_config(spec, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
 def load_to_train(ref: str, spec: TrainingSpec) -> "Decoder":
     """A fresh decoder to train: fp32 weights for full fine-tuning, 4-bit ones for QLoRA.
 
@@ -59,43 +65,28 @@ def load_to_train(ref: str, spec: TrainingSpec) -> "Decoder":
     return load_base(ref, quantization_config=four_bits)
 
 
-def lora_config(spec: TrainingSpec) -> Any:
-    """peft's settings: every linear layer but the head, found by structure; None to train all."""
+def lora_config(spec: TrainingSpec, **places: Any) -> Any:
+    """peft's settings from the run file; `places` says what is adapted."""
     from peft import LoraConfig
 
-    if spec.method == "full":
-        return None
     alpha = spec.lora_alpha or (RSLORA_ALPHA if spec.use_rslora else 2 * spec.rank)
     return LoraConfig(
         r=spec.rank, lora_alpha=alpha, lora_dropout=spec.lora_dropout,
-        use_rslora=spec.use_rslora, use_dora=spec.use_dora, target_modules="all-linear",
-        task_type="CAUSAL_LM",
+        use_rslora=spec.use_rslora, use_dora=spec.use_dora, **places,
     )  # fmt: skip
 
 
 def save_trained(model: Any, spec: TrainingSpec, folder: Path, ref: str) -> Path:
     """Write what was trained as safetensors with its settings; equal weights, equal files."""
+    from tasks.models.weights import name_base
+
     if spec.method == "full":
         model.to(device_and_dtype()[1]).save_pretrained(folder)
+        name_base(folder / "config.json", base_name(ref))
         return folder
     lora = model.peft_config["default"]
     lora.target_modules = sorted(lora.target_modules)  # a set is written in another order each time
     model.save_pretrained(folder, safe_serialization=True)
-    _name_base(folder / "adapter_config.json", base_name(ref))
+    name_base(folder / "adapter_config.json", base_name(ref))
     (folder / "README.md").unlink(missing_ok=True)  # a card with placeholders and local paths
     return folder
-
-
-def base_name(ref: str) -> str:
-    """What an adapter calls its base model: as the hub does, never by where a folder lies."""
-    scheme, address, _ = split_reference(ref)
-    if scheme == "path":
-        return f"weights {weights_digest(ref)}"
-    return address if scheme == "hf" else ref
-
-
-def _name_base(file: Path, base: str) -> None:
-    """Replace the local folder that peft notes as the base model, in the stored settings."""
-    settings = json.loads(file.read_text(encoding="utf-8"))
-    settings["base_model_name_or_path"] = base
-    file.write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tasks.artifacts import GeneralText, Messages, Passage, Prompt, Question
 from tasks.core.errors import InputError
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.models.chat_tokenizer import ChatTokenizer
 from tasks.prompts import chat
 from tasks.sampling import shuffled
@@ -32,7 +32,7 @@ def question_row(
         InputError: the example is longer than `max_tokens`.
     """
     asked = chat(prompt, question.question, passages)
-    answer = TASKS[prompt.task].target(question)
+    answer = find_task(prompt.task).target(question)
     return _row(reader, asked, answer, question.id, max_tokens)
 
 

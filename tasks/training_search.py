@@ -14,11 +14,12 @@ from tasks.training import Lesson, Trained, train
 
 def candidates(spec: TrainingSpec) -> tuple[TrainingSpec, ...]:
     """Every combination of the settings to try; the spec alone where there is nothing to try."""
-    rates = dict.fromkeys(spec.try_learning_rate or (spec.learning_rate,))
+    rates = dict.fromkeys(spec.try_learning_rate or (spec.rate,))
+    name = "full_learning_rate" if spec.method == "full" else "learning_rate"
     ranks = dict.fromkeys(spec.try_rank or (spec.rank,))
     alone: dict[str, object] = {"try_learning_rate": (), "try_rank": ()}
     return tuple(
-        spec.model_copy(update=alone | {"learning_rate": rate, "rank": rank})
+        spec.model_copy(update=alone | {name: rate, "rank": rank})
         for rate, rank in product(rates, ranks)
     )
 
@@ -40,18 +41,18 @@ def search(lesson: Lesson, spec: TrainingSpec, folder: Path) -> tuple[TrainingSp
         before = {one: run.before for one, run in made.items()} | before
         alive = sorted(made, key=lambda one: _loss(made[one], pause))
         notes += [
-            f"tried: learning rate {one.learning_rate:g}, rank {one.rank}: validation loss "
+            f"tried: learning rate {one.rate:g}, rank {one.rank}: validation loss "
             f"{_loss(made[one], pause):.3f} after {until:g} epochs at most"
             for one in alive
         ]
     best = made[alive[0]]
-    notes.append(f"chosen: learning rate {alive[0].learning_rate:g}, rank {alive[0].rank}")
+    notes.append(f"chosen: learning rate {alive[0].rate:g}, rank {alive[0].rank}")
     return alive[0], best._replace(before=sum(before.values()), notes=tuple(notes))
 
 
 def _trained(lesson: Lesson, spec: TrainingSpec, folder: Path, pause: int | None) -> Trained:
     gc.collect()  # a trainer refers to itself, and holds a model
-    place = folder / digest.of_json([spec.learning_rate, spec.rank])
+    place = folder / digest.of_json([spec.rate, spec.rank])
     place.mkdir(parents=True, exist_ok=True)
     return train(lesson, spec, place, pause)
 

@@ -10,7 +10,7 @@ RUNTIME_GIB = 0.5  # interpreter, libraries and a device context, seen with noth
 PASS_WIDTHS = 16  # live values a token in one layer, in hidden widths: residual, q, k, v, MLP
 TRAIN_BYTES = 34  # bytes a token, layer and hidden width kept for backward at 16 bits, with an
 # attention that does not keep its matrix (Korthikanti et al. 2022, section 4, less its 5as/h)
-FULL_BYTES = 18  # a parameter that is trained itself: ADAPTER_BYTES and its 16-bit copy
+CAST_BYTES = 2  # of a parameter that is trained itself, for the pass in 16 bits
 QLORA_BYTES = 0.6  # a parameter at 4 bits with nested constants (4.13 bits, arXiv:2305.14314); the
 # embeddings and the head stay at 16, 4% of the parameters at 7e9
 DORA_BYTES = (
@@ -29,16 +29,18 @@ def answer_gib(
     batch: int,
     tokens: int,
     bytes_per_param: float = 2,
+    *,
+    cache: bool = True,
 ) -> float | None:
     """GiB to answer `batch` prompts of `tokens` (answer included) at once.
 
-    Weights + key-value cache (2 layers hidden a token; grouped queries need less) + the widest
-    layer's values + the runtime.
+    Weights + key-value cache (2 layers hidden a token; grouped queries need less, encoders none) +
+    the widest layer's values + the runtime.
     """
     if params is None:
         return None
     depth, width = _shape(params, layers, hidden)
-    live = (2 * depth + PASS_WIDTHS) * width * batch * tokens * bytes_per_param
+    live = (2 * depth * cache + PASS_WIDTHS) * width * batch * tokens * bytes_per_param
     return (params * bytes_per_param + live) / GIB + RUNTIME_GIB
 
 
@@ -50,26 +52,29 @@ def train_gib(
     tokens: int,
     bytes_per_param: float = 2,
     *,
-    rank: int = 16,
+    rank: int | None = 16,
     vocabulary: int = 50_000,
-    method: str = "lora",
+    four_bits: bool = False,
     dora: bool = False,
     dropout: bool = False,
 ) -> float | None:
     """GiB to fine-tune, no checkpointing: `batch` sequences of `tokens` a step.
 
-    `method` lora or qlora: frozen weights + adapter with gradient and Adam states; full: weights
-    with theirs. To both: activations kept for the backward pass + logits + the runtime.
+    Frozen weights, with `four_bits` as QLoRA holds them + adapter with gradient and Adam states +
+    activations kept for the backward pass + logits + the runtime. Without a rank all weights are
+    tuned, with a 16-bit copy for the pass, and none is frozen.
     """
     if params is None:
         return None
     depth, width = _shape(params, layers, hidden)
-    held = {"lora": bytes_per_param, "qlora": QLORA_BYTES, "full": FULL_BYTES}[method] * params
-    adapter = 0 if method == "full" else ADAPTER_WIDTHS * width * rank * depth * ADAPTER_BYTES
+    held = params * (QLORA_BYTES if four_bits else bytes_per_param)
+    tuned = ADAPTER_WIDTHS * width * depth * (rank or 0)
+    if rank is None:
+        held, tuned = params * CAST_BYTES, params
     kept = TRAIN_BYTES + DORA_BYTES * dora + DROPOUT_BYTES * dropout
     activations = kept * bytes_per_param / 2 * depth * width * batch * tokens
     logits = LOGIT_BYTES * vocabulary * batch * tokens
-    return (held + adapter + activations + logits) / GIB + RUNTIME_GIB
+    return (held + tuned * ADAPTER_BYTES + activations + logits) / GIB + RUNTIME_GIB
 
 
 def _shape(params: float, layers: int | None, hidden: int | None) -> tuple[float, float]:

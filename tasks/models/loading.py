@@ -1,7 +1,6 @@
 """Loads a decoder: weights in safetensors or GGUF, its tokenizer, an adapter merged."""
 
 import shutil
-import warnings
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -14,20 +13,28 @@ from tasks.machine import device_and_dtype
 from tasks.models.chat_tokenizer import ChatTokenizer
 from tasks.models.decoder import Decoder
 from tasks.models.references import weights_digest, weights_folder
+from tasks.models.weights import check_base, check_vocabulary, load_whole
 from tasks.services import services
 from tasks.store import local_folder, scratch
 
 
 @lru_cache(maxsize=1)
 def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
-    """Load a decoder in the dtype that is here, with what was tuned of it if anything was."""
+    """Load a decoder in the dtype that is here, with what was tuned of it if anything was.
+
+    Raises:
+        InputError: weights, tokenizer or adapter don't fit together.
+    """
     if adapter is None:
         decoder = load_base(ref)
-    elif adapter.rank is None:
-        decoder = load_base(ref, local_folder(adapter.blob))
     else:
-        base = load_base(ref)
-        decoder = Decoder(_tuned(base.model, local_folder(adapter.blob)), base.tokenizer)
+        tuned = local_folder(adapter.blob)
+        check_base(ref, tuned)
+        if adapter.rank is None:
+            decoder = load_base(ref, tuned)
+        else:
+            base = load_base(ref)
+            decoder = Decoder(merged(base.model, tuned), base.tokenizer)
     decoder.model.eval()
     return decoder
 
@@ -38,19 +45,20 @@ def load_base(
     """A fresh decoder from a reference, or from `weights` of its kind with its tokenizer.
 
     `settings` go to transformers' loader; the dtype is the one that is here unless named.
+
+    Raises:
+        InputError: weights and tokenizer don't fit together.
     """
     from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # progress is told by `tasks.progress`
-    # peft and TRL ask for the attribute by its old name.
-    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
     device, usual = device_and_dtype()
-    model = AutoModelForCausalLM.from_pretrained(
-        weights or safetensors_folder(ref), dtype=dtype or usual, use_safetensors=True,
-        device_map={"": device} if settings else None, **settings,
-    )  # fmt: skip
-    return Decoder(model if settings else model.to(device), load_tokenizer(ref).tokenizer)
+    if settings:  # quantised weights are put where they stay
+        settings["device_map"] = {"": device}
+    folder = weights or safetensors_folder(ref)
+    model = load_whole(AutoModelForCausalLM, folder, ref, dtype=dtype or usual, **settings)
+    tokenizer = load_tokenizer(ref).tokenizer
+    check_vocabulary(ref, model, tokenizer)
+    return Decoder(model if settings else model.to(device), tokenizer)
 
 
 def load_tokenizer(ref: str) -> ChatTokenizer:
@@ -60,7 +68,7 @@ def load_tokenizer(ref: str) -> ChatTokenizer:
     return ChatTokenizer(AutoTokenizer.from_pretrained(safetensors_folder(ref)))
 
 
-def _tuned(model: Any, folder: Path) -> Any:
+def merged(model: Any, folder: Path) -> Any:
     """A model with a LoRA adapter merged into its weights: as fast as without one.
 
     Beside the weights an adapter takes about half of the speed. Merged into SmolLM2 in bf16 it

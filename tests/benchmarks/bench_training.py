@@ -18,7 +18,7 @@ from tasks.models.loading import load_base, load_tokenizer
 from tasks.prompts import training_prompt
 from tasks.run import AnsweringSpec, TrainingSpec
 from tasks.training import Lesson, trainer_of
-from tasks.training_method import lora_config
+from tasks.training_method import decoder_lora
 from tasks.training_rows import Row, question_row
 from tests.benchmarks.harbour import documents, questions
 
@@ -155,7 +155,7 @@ def _theirs(rows: list[Row], **settings: Any) -> Measured:
             ),
             train_dataset=Dataset.from_list(rows[HELD:]),
             processing_class=decoder.tokenizer,
-            peft_config=lora_config(spec),
+            peft_config=decoder_lora(spec),
         )  # fmt: skip
         trainer.callback_handler.callbacks = trainer.callback_handler.callbacks[:1]
         return _timed(trainer, rows)

@@ -16,7 +16,7 @@ from tasks.artifacts import GeneralText, ModelRef, Passage, Question, Training
 from tasks.core.errors import InputError
 from tasks.finetune import Example, finetune
 from tasks.models.loading import load_decoder
-from tasks.models.references import weights_digest
+from tasks.models.references import base_name, weights_digest
 from tasks.prompts import chat, training_prompt
 from tasks.question_answering import REFUSAL, target
 from tasks.run import AnsweringSpec, TrainingSpec
@@ -24,7 +24,6 @@ from tasks.sampling import hold_out
 from tasks.services import services
 from tasks.store import local_folder
 from tasks.trainer import AnswerTrainer
-from tasks.training_method import base_name
 from tasks.training_rows import general_row, question_row, shuffled_text
 
 SPEC = TrainingSpec(rank=16, learning_rate=6e-3, epochs=12, batch_size=8, max_tokens=200)

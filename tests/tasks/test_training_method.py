@@ -9,7 +9,7 @@ from tasks.finetune import finetune
 from tasks.models.loading import load_base, load_decoder
 from tasks.prompts import chat
 from tasks.question_answering import target
-from tasks.run import FULL_RATE, TrainingSpec
+from tasks.run import TrainingSpec
 from tasks.store import local_folder
 from tasks.training_method import check_method, load_to_train, lora_config
 from tests.tasks.test_finetune import PROMPT, SPEC, bare, questions
@@ -51,7 +51,7 @@ def test_an_adapter_of_any_kind_is_trained_and_served(
 
 
 def test_all_weights_are_trained_kept_as_safetensors_and_served(tiny_model: ModelRef) -> None:
-    spec = TrainingSpec(method="full", learning_rate=1e-2, epochs=12, max_tokens=200)
+    spec = TrainingSpec(method="full", full_learning_rate=1e-2, epochs=12, max_tokens=200)
     asked = questions(copies=12)
     made = finetune(tiny_model, bare(asked), PROMPT, (), spec, 7)
     assert made.adapter.rank is None
@@ -74,10 +74,9 @@ def test_all_weights_are_trained_in_fp32(tiny_model: ModelRef) -> None:
     assert decoder.model.dtype == torch.float32
 
 
-def test_all_weights_learn_at_a_smaller_rate_unless_told() -> None:
-    assert TrainingSpec(method="full").learning_rate == FULL_RATE
-    assert TrainingSpec(method="full", learning_rate=1e-5).learning_rate == 1e-5
-    assert TrainingSpec().learning_rate == 8e-4
+def test_all_weights_learn_at_a_rate_of_their_own() -> None:
+    assert TrainingSpec(method="full").rate == TrainingSpec().full_learning_rate
+    assert TrainingSpec().rate == TrainingSpec().learning_rate
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may well train at 4 bits")
