@@ -13,11 +13,10 @@ def document(name: str, text: str, **more: object) -> Document:
     return Document.model_validate(given | {"sha": digest.of_text(text)} | more)
 
 
-def stored(documents: Iterable[Document], **more: object) -> Corpus:
+def stored(documents: Iterable[Document]) -> Corpus:
     """The corpus of these documents, in their order."""
     rows = list(documents)
-    given = {"documents": put_rows(rows), "count": len(rows)}
-    return Corpus.model_validate(given | more)
+    return Corpus(documents=put_rows(rows), count=len(rows))
 
 
 def corpus_of(texts: Mapping[str, str], **more: object) -> Corpus:
