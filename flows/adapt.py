@@ -11,9 +11,10 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.build_index import show
 from flows.collecting import collect_data, collect_knowledge
-from flows.measure import Inputs, Measured, measure
+from flows.measure import Inputs, Measured, measure, measure_running
 from flows.race import race
 from flows.steps import Stages, step
+from tasks.across import choose_among
 from tasks.artifacts import PathName
 from tasks.core.decide import Verdict
 from tasks.core.race import Cost
@@ -35,6 +36,7 @@ from tasks.run_reading import Overrides, read_run
 
 choose_settings = step(index_settings.choose_settings, "choose index settings", tensors=True)
 build_index = step(refresh.follow_sources, "build index", tensors=True, retries=2)
+choose_model = step(choose_among, "choose model", cached=False)
 register = step(publish.register_best, "register", cached=False)
 log = step(publish.publish, "report and log", cached=False)
 
@@ -88,9 +90,10 @@ def adapt(
         measured = [one for one in outcomes if isinstance(one, Measured)]
         verdicts = tuple(one.verdict if isinstance(one, Measured) else one for one in outcomes)
         scorecards = tuple(card for one in measured for card in one.scorecards)
+        across = stages("choose model", choose_model, run=run, verdicts=verdicts, cards=scorecards)
         champion = stages(
             "register", register, run=run, corpus=corpus, examples=examples, verdicts=verdicts,
-            scorecards=scorecards,
+            scorecards=scorecards, across=across,
         )  # fmt: skip
     record = RunRecord(
         run=run,
@@ -101,7 +104,7 @@ def adapt(
         scorecards=scorecards,
         trainings=tuple(training for one in measured for training in one.trainings),
         general=tuple(score for one in measured for score in one.general),
-        outcome=Outcome(champion=champion, verdicts=verdicts),
+        outcome=Outcome(champion=champion, verdicts=verdicts, across=across),
         output=str(folder),
         stages=tuple(stages.done),
         index=built,
@@ -133,6 +136,8 @@ def measured_or_advised(
     if not planned.paths:
         return advise(inputs.run, planned)
     try:
+        if planned.system is not None:
+            return measure_running(stages, inputs, planned, planned.system)
         if inputs.run.budget.given and len(planned.paths) > 1:
             return race(stages, inputs, planned, budget)
         return measure(stages, inputs, planned)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.console import out, print_json
-from flows.console_outcome import print_reasoning, sentence
+from flows.console_outcome import print_across, print_reasoning, sentence
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,6 +76,7 @@ def print_explanation(explanation: Explanation, as_json: bool) -> None:
     console = out()
     for one in explanation.models:
         _print_explained(console, one)
+    print_across(console, explanation.across)
     return None
 
 
@@ -129,5 +130,6 @@ def print_decided(outcome: Outcome, before: dict[str, str | None], as_json: bool
             sentence(verdict) if verdict.basis == "measured" else f"Advice: {verdict.path}."
         )
         print_reasoning(console, verdict)
+    print_across(console, outcome.across)
     console.print("\nNothing was measured again or registered.")
     return None

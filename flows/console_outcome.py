@@ -15,6 +15,7 @@ from tasks.services import services
 
 if TYPE_CHECKING:
     from tasks.artifacts import Scorecard
+    from tasks.core.across import ModelChoice
     from tasks.core.decide import Verdict
     from tasks.core.stats import Interval
     from tasks.results.outcome import Outcome
@@ -38,6 +39,7 @@ def print_outcome(
             _print_measured(console, verdict, cards)
         else:
             _print_advised(console, verdict)
+    print_across(console, outcome.across)
     console.print(f"\nWritten to {output}: report.md, verdict.json, scorecards.json")
     for line in next_commands(outcome):
         console.print(line)
@@ -71,6 +73,19 @@ def print_reasoning(console: Console, verdict: Verdict) -> None:
         if veto.text not in verdict.reasons:
             console.print(f"  vetoed: {veto.text}")
     for flip in verdict.flip_when:
+        console.print(f"  flip when: {flip.text}")
+
+
+def print_across(console: Console, across: ModelChoice | None) -> None:
+    """Print the last step over models, where there was one."""
+    if across is None:
+        return
+    from tasks.results.across_report import across_sentence
+
+    console.print(Text(f"\n{across_sentence(across)}", style="bold"))
+    for reason in across.reasons:
+        console.print(f"  - {reason}")
+    for flip in across.flip_when:
         console.print(f"  flip when: {flip.text}")
 
 

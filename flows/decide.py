@@ -18,6 +18,7 @@ weigh = step(rule_and_evidence, "rule and evidence", cached=False)
 rule_out = step(decision.all_vetoes, "vetoes", cached=False)
 compare = step(decision.compare, "measurement", cached=False)
 conclude = step(decision.verdict_again, "verdict", cached=False)
+choose_model = step(decision.among_models, "choose model", cached=False)
 
 
 @flow(name="decide", flow_run_name="decide {folder}")
@@ -52,7 +53,8 @@ def decide(
     )  # fmt: skip
     finished, stages = read_finished(Path(folder), changes), Stages()
     found = [one for planned in finished.models for one in decided(stages, finished, planned)]
-    outcome = Outcome(champion=None, verdicts=tuple(found))
+    across = stages("choose model", choose_model, finished=finished, verdicts=tuple(found))
+    outcome = Outcome(champion=None, verdicts=tuple(found), across=across)
     if output is not None:
         write_decided(outcome, Path(output))
     key = f"decision-{finished.run.name.lower().replace('_', '-')}"

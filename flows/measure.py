@@ -13,6 +13,7 @@ from tasks.artifacts import (
     ExampleSet,
     General,
     GeneralScore,
+    ModelRef,
     PathName,
     Retrieval,
     Scorecard,
@@ -31,6 +32,7 @@ from tasks.prompts import is_tuned, reads_passages, training_prompt
 from tasks.results.ledger import read_test
 from tasks.results.outcome import Planned
 from tasks.results.record import GeneralOf
+from tasks.results.running import followed
 from tasks.run import RunFile
 
 train = step(tuning.train_path, "fine-tune", tensors=True)
@@ -61,10 +63,14 @@ class Measured(NamedTuple):
 
 
 class Built(NamedTuple):
-    """A system that can be asked, and the training that made its adapter."""
+    """A system that can be asked, and the training that made its adapter.
+
+    `model` is the reference it is listed under: its base model's, or that of what runs already.
+    """
 
     system: System
     training: Training | None
+    model: str
 
 
 def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
@@ -75,7 +81,7 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     for path in planned.paths:
         training = tune(stages, inputs, planned, path) if is_tuned(path) else None
         built[path] = build(stages, inputs, planned, path, training)
-        if inputs.general is not None and planned.model.open_weights:
+        if is_checked(inputs, planned.model):
             general[path] = know(stages, inputs, built[path].system)
         cards[path] = score(stages, inputs, built[path], "dev", general)
     decision, vetoes = stages(
@@ -90,6 +96,27 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
         trainings=tuple(one.training for one in built.values() if one.training),
         general=known(planned, general),
     )
+
+
+def is_checked(inputs: Inputs, model: ModelRef) -> bool:
+    """Whether general knowledge is checked: there are questions, and the model can be asked."""
+    return inputs.general is not None and model.tells_likelihood
+
+
+def measure_running(stages: Stages, inputs: Inputs, planned: Planned, runs: System) -> Measured:
+    """A system that runs already answers the same questions, as it is: the one to beat."""
+    system, general = followed(runs), {}
+    if is_checked(inputs, system.model):
+        bare = system.model_copy(update={"adapter": None, "retrieval": None})
+        general = {one.path: know(stages, inputs, one) for one in (bare, system)}
+    built = Built(system, None, planned.model.ref)
+    card = score(stages, inputs, built, "dev", general)
+    decision, vetoes = stages(
+        f"decide: {planned.model.name}", decide, run=inputs.run, planned=planned, cards=(card,)
+    )
+    winner = built if decision.path is not None else None
+    verdict, test = conclude(stages, inputs, planned, decision, vetoes, winner, general)
+    return Measured(verdict, (card, *test), (), known(planned, general))
 
 
 def build(
@@ -111,19 +138,27 @@ def build(
         task=run.task,
     )  # fmt: skip
     system = System(model=planned.model, prompt=prompt, adapter=adapter, retrieval=retrieval)
-    return Built(system, training)
+    return Built(system, training, planned.model.ref)
 
 
 def tune(
     stages: Stages, inputs: Inputs, planned: Planned, path: PathName, share: float = WHOLE
 ) -> Training:
-    """Fine-tune one adapter, on prompts with or without passages, on a share of the examples."""
-    run = inputs.run
+    """Fine-tune one adapter, on prompts with or without passages, on a share of the examples.
+
+    An encoder's one head serves both paths: the second finds it trained.
+    """
+    run, model = inputs.run, planned.model
+    if not model.generates:
+        path = "finetune"
     return stages(
-        f"fine-tune: {path}{part(share)}", train, model=planned.model, path=path,
+        f"fine-tune: {path}{part(share)}", train, model=model, path=path,
         examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
         general=inputs.general, spec=run.training, seed=run.seed, share=share,
-        prompt=training_prompt(path, run.answering, run.task, inputs.examples.labels),
+        prompt=training_prompt(
+            path, run.answering, run.task, inputs.examples.labels, inputs.examples.constraints,
+            generates=model.generates,
+        ),
     )  # fmt: skip
 
 
@@ -162,10 +197,11 @@ def score(
         f"answer {split}: {system.path}", answer, system=system, examples=inputs.examples,
         split=split, batch_size=run.answering.batch_size,
     )  # fmt: skip
-    return evaluate.scorecard(
+    card = evaluate.scorecard(
         system, answers, run.decision.primary, general.get(system.path), base_of(general),
         built.training, PROCESS, run.price(system.model.ref),
     )  # fmt: skip
+    return card.model_copy(update={"model": built.model})
 
 
 def base_of(general: dict[PathName, GeneralScore]) -> GeneralScore | None:

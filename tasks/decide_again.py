@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.artifacts import Scorecard
+from tasks.across import choose_among
+from tasks.artifacts import Answer, Scorecard
+from tasks.core.across import ModelChoice
 from tasks.core.claims import Measured
 from tasks.core.decide import Decision, Verdict, decide
 from tasks.core.errors import InputError
@@ -44,7 +46,17 @@ def decide_again(finished: Finished) -> Outcome:
         vetoes = all_vetoes(finished, planned)
         decision, race = compare(finished, planned, vetoes)
         verdicts.append(verdict_again(finished, planned, weighed, vetoes, decision, race))
-    return Outcome(champion=None, verdicts=tuple(verdicts))
+    return Outcome(champion=None, verdicts=tuple(verdicts), across=among_models(finished, verdicts))
+
+
+def among_models(finished: Finished, verdicts: Sequence[Verdict]) -> ModelChoice | None:
+    """The last step over the models' winners, which may not be those of before."""
+    metric = finished.run.decision.primary
+
+    def read(card: Scorecard) -> Sequence[Answer]:
+        return answers_in(card, metric)
+
+    return choose_among(finished.run, verdicts, finished.cards, read)
 
 
 def kept(finished: Finished, planned: Planned) -> tuple[Verdict, ...]:

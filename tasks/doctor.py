@@ -14,11 +14,18 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from tasks.artifacts import ModelRef, Value
-from tasks.core import estimate
 from tasks.core.errors import InputError
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
+from tasks.memory import memory_needs
 from tasks.models.endpoint import address
-from tasks.models.references import resolve, split_reference, weights_folder, weights_here
+from tasks.models.references import (
+    resolve,
+    runs_already,
+    split_reference,
+    weights_folder,
+    weights_here,
+)
+from tasks.plan import check_task
 from tasks.run import RunFile
 from tasks.services import services
 
@@ -50,9 +57,11 @@ def examine(run: RunFile | None, folder: Path) -> tuple[Check, ...]:
     checks += [prefect_api(os.environ.get("PREFECT_API_URL")), tracking(), vectors(), hub()]
     if run is None:
         return (*checks, disk(WORKING_GIB))
-    models = tuple(resolve(spec) for spec in run.models)
+    models = tuple(resolve(spec) for spec in run.models if not runs_already(spec.ref))
+    runs = [spec.ref for spec in run.models if runs_already(spec.ref)]
     needed = WORKING_GIB + sum(weight_gib(model) for model in models)
     checks += [*data_there(run, folder), *(model_here(model, run) for model in models)]
+    checks += map(running, runs)
     return (*checks, disk(needed))
 
 
@@ -175,7 +184,10 @@ def disk(needed: float) -> Check:
 
 def data_there(run: RunFile, folder: Path) -> Iterable[Check]:
     """Whether the files that a run file names are there."""
-    named = {key: str(getattr(run.data, key)) for key in TASKS[run.task].data}
+    named = {key: str(getattr(run.data, key)) for key in find_task(run.task).data}
+    for key in ("glossary", "json_schema"):
+        if (path := getattr(run.data, key)) is not None:
+            named[key.replace("_", " ")] = path
     if run.general is not None:
         named |= {"general items": run.general.items, "general text": run.general.text}
     for name, path in named.items():
@@ -206,6 +218,7 @@ def model_here(model: ModelRef, run: RunFile) -> Check:
             return Check(name=name, status="ok", found=f"a key is set for {address()}")
         if scheme in ("package", "path"):
             weights_folder(model.ref)
+        check_task(run, model)
     except InputError as fault:
         found = f"{fault.value}; allowed: {fault.allowed}"
         return Check(name=name, status="fail", found=found, remedy=fault.remedy)
@@ -214,16 +227,28 @@ def model_here(model: ModelRef, run: RunFile) -> Check:
     return _fits(name, model, run)
 
 
+def running(ref: str) -> Check:
+    """Whether a system that is said to run already is registered."""
+    from tasks.results.running import registered
+
+    try:
+        found = registered(ref)
+    except InputError as fault:
+        allowed = f"{fault.value}; allowed: {fault.allowed}"
+        return Check(name=f"model {ref}", status="fail", found=allowed, remedy=fault.remedy)
+    return Check(name=f"model {ref}", status="ok", found=f"version {found.version}")
+
+
 def _fits(name: str, model: ModelRef, run: RunFile) -> Check:
     from tasks.machine import dtype_name, memory_gib
 
     there = run.limits.memory_gib or memory_gib()
     width = 2 if dtype_name() == "bfloat16" else 4
-    shape = (model.params, model.layers, model.hidden)
-    tokens = run.training.max_tokens
     # One prompt at a time: a batch that is too large is halved until it fits.
-    answering = estimate.answer_gib(*shape, 1, tokens, width)
-    training = estimate.train_gib(*shape, 1, tokens, width, rank=run.training.rank)
+    one = (1, run.training.max_tokens)
+    answering, training = memory_needs(
+        run, model, answering=one, training=one, bytes_per_param=width
+    )
     if answering is None or training is None:
         remedy = "Give `params` in the run file, so that memory can be estimated."
         return Check(name=name, status="warn", found="number of parameters unknown", remedy=remedy)
@@ -231,6 +256,6 @@ def _fits(name: str, model: ModelRef, run: RunFile) -> Check:
     if training <= there:
         return Check(name=name, status="ok", found=found)
     if answering <= there:
-        remedy = "Only prompt and rag can be measured; tuning needs a larger machine."
+        remedy = "Only untuned paths can be measured; tuning needs a larger machine."
         return Check(name=name, status="warn", found=found, remedy=remedy)
     return Check(name=name, status="warn", found=found, remedy=ADVISED)

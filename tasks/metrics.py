@@ -1,9 +1,10 @@
 """Metrics over answers: a value for each answer, whose mean is the metric."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from tasks.artifacts import Answer
-from tasks.core.labels import calibration_values, macro_f1_values
+from tasks.core.labels import LEAST, calibration_values, macro_f1_values
 from tasks.core.stats import Interval, mean_interval
 
 
@@ -31,6 +32,12 @@ def values(rows: Sequence[Answer], metric: str) -> list[float]:
     if metric in WHOLE:
         return WHOLE[metric](rows)
     return [row.scores[metric] for row in rows]
+
+
+def likelihood(rows: Sequence[Answer]) -> float:
+    """Mean log-probability of the right label, in nats; 0 where answers are no labels."""
+    chances = [row.probabilities.get(row.expected[0], 0.0) for row in rows if row.probabilities]
+    return math.fsum(math.log(max(one, LEAST)) for one in chances) / max(len(chances), 1)
 
 
 def single(metric: str, rows: Sequence[Answer]) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tasks.core.decide import Verdict
+from tasks.results.across_report import render_across
 from tasks.results.finished import Finished
 from tasks.results.markdown import table
 from tasks.results.outcome import Outcome
@@ -29,6 +30,8 @@ def render_decided(finished: Finished, outcome: Outcome) -> str:
         lines = [*one.reasons, *(f"ruled out: {veto.text}" for veto in one.vetoes)]
         lines += [f"flip when: {flip.text}" for flip in one.flip_when]
         parts += [f"## {one.model}", "\n".join(f"- {line}" for line in dict.fromkeys(lines))]
+    if outcome.across is not None:
+        parts += render_across(outcome.across)
     parts.append(f"Measured by the run in `{finished.folder}`; nothing was measured again.")
     return "\n\n".join(parts) + "\n"
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.artifacts import Answer, PathName, Scorecard, Value
+from tasks.core.across import ModelChoice
 from tasks.core.claims import Margin
 from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
@@ -61,10 +62,11 @@ class Explained(Value):
 
 
 class Explanation(Value):
-    """Every verdict of a run explained."""
+    """Every verdict of a run explained, and the last step over models where there was one."""
 
     folder: str
     models: tuple[Explained, ...]
+    across: ModelChoice | None = None
 
 
 def explain(folder: Path, question: str | None = None) -> Explanation:
@@ -83,7 +85,7 @@ def explain(folder: Path, question: str | None = None) -> Explanation:
     models = tuple(explained(finished, verdict) for verdict in finished.verdicts.values())
     if question is not None:
         models = tuple(_asked(finished, models, question))
-    return Explanation(folder=str(folder), models=models)
+    return Explanation(folder=str(folder), models=models, across=finished.across)
 
 
 def explained(finished: Finished, verdict: Verdict) -> Explained:

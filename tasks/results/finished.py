@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.artifacts import Answer, Blob, PathName, Scorecard, Value
+from tasks.core.across import ModelChoice
 from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.core.race import State
@@ -24,7 +25,10 @@ NOTHING: Mapping[str, Mapping[str, Any]] = {}
 
 
 class Finished(NamedTuple):
-    """A finished run: `cards` of all splits, `verdicts` and `races` by model."""
+    """A finished run: `cards` of all splits, `verdicts` and `races` by model.
+
+    `across` is the last step over models, as it was decided then.
+    """
 
     folder: Path
     run: RunFile
@@ -32,6 +36,7 @@ class Finished(NamedTuple):
     cards: tuple[Scorecard, ...]
     verdicts: dict[str, Verdict]
     races: dict[str, State]
+    across: ModelChoice | None = None
 
     def dev(self, model: str) -> tuple[Scorecard, ...]:
         """A model's scorecards on the dev questions, simplest path first."""
@@ -73,6 +78,7 @@ def read_finished(folder: Path, changes: Mapping[str, Mapping[str, Any]] = NOTHI
         cards=cards,
         verdicts=verdicts,
         races=_valid(races, TypeAdapter(dict[str, State])) if races.exists() else {},
+        across=outcome.across if outcome else None,
     )
 
 

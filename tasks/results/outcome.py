@@ -1,6 +1,9 @@
 """The frozen values around the decision: what is planned, and what comes out."""
 
-from tasks.artifacts import SCHEMA_VERSION, ModelRef, PathName, Value
+from pydantic import Field
+
+from tasks.artifacts import SCHEMA_VERSION, ModelRef, PathName, System, Value
+from tasks.core.across import ModelChoice
 from tasks.core.decide import Verdict
 from tasks.core.veto import Veto
 from tasks.retrieval.settings import SettingsSearch
@@ -10,7 +13,8 @@ class Planned(Value):
     """What will be done about one base model.
 
     `paths` will be measured, in order; if there are none, `reason` says what stopped it. Memory
-    is estimated, in GiB, None where the size is unknown.
+    is estimated, in GiB, None where the size is unknown. `system` is the one that answers where a
+    model is a system that runs already; its only path is that system's.
     """
 
     model: ModelRef
@@ -19,6 +23,7 @@ class Planned(Value):
     reason: str | None
     answer_gib: float | None
     train_gib: float | None
+    system: System | None = Field(None, exclude_if=lambda system: system is None)
 
 
 class Plan(Value):
@@ -34,7 +39,10 @@ class Plan(Value):
 
 
 class Champion(Value):
-    """The registered winner; version and alias are None if nothing was registered."""
+    """The registered winner; version and alias are None if nothing was registered.
+
+    Where nothing is better than what runs already it is that, and nothing new is registered.
+    """
 
     model: str
     path: PathName
@@ -44,8 +52,12 @@ class Champion(Value):
 
 
 class Outcome(Value):
-    """`verdict.json`: one verdict for each base model, and the champion among the winners."""
+    """`verdict.json`: one verdict for each base model, and the champion among the winners.
+
+    `across` is the last step, over the models' winners: None where fewer than two have one.
+    """
 
     schema_version: int = SCHEMA_VERSION
     champion: Champion | None
     verdicts: tuple[Verdict, ...]
+    across: ModelChoice | None = Field(None, exclude_if=lambda across: across is None)

@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tasks.across import winners
 from tasks.artifacts import (
     Answer,
     Corpus,
@@ -13,12 +14,15 @@ from tasks.artifacts import (
     Scorecard,
     System,
 )
+from tasks.core.across import ModelChoice
 from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.machine import PROCESS
 from tasks.metrics import values
+from tasks.models.references import runs_already
 from tasks.results.outcome import Champion
 from tasks.results.record import RunRecord, answers_of
+from tasks.results.running import registered
 from tasks.run import RunFile
 from tasks.services import services
 from tasks.store import get_rows
@@ -53,15 +57,21 @@ def register_best(
     examples: ExampleSet,
     verdicts: tuple[Verdict, ...],
     scorecards: tuple[Scorecard, ...],
+    across: ModelChoice | None = None,
 ) -> Champion | None:
-    """Register the best of the measured models' winners; None if nothing was measured."""
-    dev = {(card.model, card.path): card for card in scorecards if card.split == "dev"}
-    won = [(dev[v.model, v.path], v) for v in verdicts if (v.model, v.path) in dev]  # type: ignore[index]
+    """Register the winner that the last step chose, or the only one; None without any.
+
+    What runs already stays as it is where it was chosen.
+    """
+    won = {verdict.model: (verdict, card) for verdict, card in winners(verdicts, scorecards)}
     if not won:
         return None
+    verdict, card = won[across.model] if across else next(iter(won.values()))
+    if runs_already(verdict.model):
+        present = registered(verdict.model)
+        return Champion(model=verdict.model, path=card.path, **present._asdict())
     from tasks.results.register import Candidate, register
 
-    card, verdict = max(won, key=lambda pair: pair[0].metrics[pair[0].primary].value)
     candidate = Candidate(
         run=run,
         run_id=PROCESS,

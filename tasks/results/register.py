@@ -102,7 +102,7 @@ def register(candidate: Candidate, rescore: Rescore) -> Champion:
 
 def registered_system(name: str, version: str) -> System:
     """The system that a registered version holds."""
-    path = _artifact(name, version, "system.json")
+    path = artifact(name, version, "system.json")
     return System.model_validate_json(path.read_text(encoding="utf-8"))
 
 
@@ -111,10 +111,10 @@ def _beats(candidate: Candidate, version: str, rescore: Rescore) -> bool:
     name, primary = candidate.run.name, candidate.scorecard.primary
     answers = answers_of(candidate.scorecard)
     card = Scorecard.model_validate_json(
-        _artifact(name, version, "scorecard.json").read_text(encoding="utf-8")
+        artifact(name, version, "scorecard.json").read_text(encoding="utf-8")
     )
     if card.questions_digest == candidate.scorecard.questions_digest:
-        lines = _artifact(name, version, "answers.jsonl").read_text(encoding="utf-8").split("\n")
+        lines = artifact(name, version, "answers.jsonl").read_text(encoding="utf-8").split("\n")
         held = [Answer.model_validate_json(line) for line in lines if line]
         by_id = {answer.question_id: answer for answer in held}
         same = [by_id[answer.question_id] for answer in answers]
@@ -201,7 +201,7 @@ def model_card(candidate: Candidate) -> str:
         path=system.path,
         model=system.model.ref,
         revision=system.model.revision or "none: the reference is exact",
-        adapter=f"LoRA, rank {system.adapter.rank}" if system.adapter else "none",
+        adapter=system.adapter.kind if system.adapter else "none",
         index=f"{retrieval.index.name}, digest {retrieval.index.sha}" if retrieval else "none",
         search=f"{retrieval.mode}, k = {retrieval.k}" if retrieval else "none",
         prompt=(system.prompt.instruction or "(none)").replace("\n", "\n> "),
@@ -252,7 +252,8 @@ def _aliases(client: "MlflowClient", name: str) -> dict[str, str]:
     return {alias: str(at) for alias, at in client.get_registered_model(name).aliases.items()}
 
 
-def _artifact(name: str, version: str, file: str) -> Path:
+def artifact(name: str, version: str, file: str) -> Path:
+    """A local copy of what a registered version holds under this name."""
     import mlflow
 
     uri = f"models:/{name}/{version}/artifacts/{file}"

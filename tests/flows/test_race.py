@@ -16,7 +16,13 @@ from tests.tiny import build_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
 
-ALWAYS = {"collect documents", "collect questions", "collect general questions", "register"}
+ALWAYS = {
+    "collect documents",
+    "collect questions",
+    "collect general questions",
+    "choose model",
+    "register",
+}
 SETTINGS = """
 [training]
 epochs = 1

@@ -1,16 +1,21 @@
 import json
 from collections import namedtuple
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tasks.across import choose_among
 from tasks.artifacts import Scorecard
 from tasks.core.errors import InputError
-from tasks.results import publish
+from tasks.results import publish, register
+from tasks.results.outcome import Champion
 from tasks.results.publish import output_folder, read_scorecards, register_best
 from tasks.results.record import RunRecord
+from tasks.results.register import Candidate
 from tasks.results.report import write_outputs
+from tasks.results.running import Registered
 from tasks.services import services
 
 Usage = namedtuple("Usage", "total used free")
@@ -80,20 +85,57 @@ def test_nothing_measured_is_nothing_registered(
     assert register_best(record.run, record.corpus, record.examples, (), ()) is None
 
 
-def test_the_best_of_the_winners_on_dev_is_registered(
-    record: RunRecord, make_card: Callable[..., Scorecard], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def candidates(monkeypatch: pytest.MonkeyPatch) -> list[Candidate]:
+    """What would have been registered."""
+    seen: list[Candidate] = []
+    monkeypatch.setattr(register, "register", lambda candidate, rescore: seen.append(candidate))
+    return seen
+
+
+def test_the_only_winner_is_registered_by_its_dev_questions(
+    record: RunRecord, candidates: list[Candidate]
 ) -> None:
-    from dataclasses import replace
-
-    from tasks.results import register
-
     verdict = record.outcome.verdicts[0]
     win = next(c for c in record.cards("dev") if c.path == verdict.path)
-    worse = make_card(win.system, [0.3, 0.4] * 10).model_copy(update={"model": "other"})
-    tempting = make_card(win.system, [1.0] * 20, split="test").model_copy(update={"model": "other"})
-    seen: list[register.Candidate] = []
-    monkeypatch.setattr(register, "register", lambda candidate, rescore: seen.append(candidate))
-    verdicts = (replace(verdict, model="other"), verdict)
-    register_best(record.run, record.corpus, record.examples, verdicts, (tempting, worse, win))
-    assert [candidate.scorecard for candidate in seen] == [win]
-    assert seen[0].verdict == verdict
+    register_best(
+        record.run, record.corpus, record.examples, record.outcome.verdicts, record.scorecards
+    )
+    assert [candidate.scorecard for candidate in candidates] == [win]
+    assert candidates[0].verdict == verdict
+
+
+def test_the_model_that_the_last_step_chose_is_registered_and_not_the_highest_mean(
+    record: RunRecord, make_card: Callable[..., Scorecard], candidates: list[Candidate]
+) -> None:
+    small, large = (replace(record.outcome.verdicts[0], model=name) for name in ("small", "large"))
+    system = record.scorecards[1].system
+    scores = [0.9, 0.8] * 10, [0.9, 0.8] * 9 + [0.9, 0.9]
+    cards = tuple(
+        make_card(system, values).model_copy(update={"model": one.model})
+        for one, values in zip((small, large), scores, strict=True)
+    )
+    across = choose_among(record.run, (large, replace(small, params=1e6)), cards)
+    register_best(record.run, record.corpus, record.examples, (large, small), cards, across)
+    assert [candidate.scorecard.model for candidate in candidates] == ["small"]
+
+
+def test_nothing_is_registered_where_what_runs_already_stays(
+    record: RunRecord,
+    make_card: Callable[..., Scorecard],
+    candidates: list[Candidate],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours = "models:/harbour@champion"
+    monkeypatch.setattr(publish, "registered", lambda ref: Registered("harbour", "3", "champion"))
+    verdicts = tuple(replace(record.outcome.verdicts[0], model=one) for one in ("new", ours))
+    cards = tuple(
+        make_card(record.scorecards[1].system, [0.9, 0.8] * 10).model_copy(update={"model": one})
+        for one in ("new", ours)
+    )
+    across = choose_among(record.run, verdicts, cards)
+    champion = register_best(record.run, record.corpus, record.examples, verdicts, cards, across)
+    assert champion == Champion(
+        model=ours, path="finetune+rag", name="harbour", version="3", alias="champion"
+    )
+    assert candidates == []

@@ -14,7 +14,7 @@ from tasks.core.errors import InputError
 from tasks.results.outcome import Outcome
 from tasks.results.plot import plot_confusion
 from tasks.results.record import RunRecord, answers_of
-from tasks.results.report import write_outputs
+from tasks.results.report import verdict_sentence, write_outputs
 from tasks.results.track import TrackedRun, check_tracking, log_run
 from tasks.results.tracking import connect
 from tasks.services import services
@@ -61,6 +61,15 @@ def test_parent_holds_the_decision_and_children_the_systems(
         logged.run_id
     }
     assert set(children(logged)) == {"prompt", "finetune+rag"}
+
+
+def test_the_page_of_a_run_opens_with_its_verdicts_and_their_reasons(
+    logged: TrackedRun, record: RunRecord
+) -> None:
+    told = connect().get_run(logged.run_id).data.tags["mlflow.note.content"]
+    for verdict in record.outcome.verdicts:
+        assert verdict_sentence(record, verdict) in told
+        assert all(f"- {reason}\n" in told for reason in verdict.reasons)
 
 
 def test_parameters_that_matter_are_logged(logged: TrackedRun) -> None:
