@@ -21,6 +21,7 @@ from flows.measure import (
     known,
     part,
     tune,
+    wait,
 )
 from flows.steps import Stages, step
 from tasks import blocks, evaluate, pace
@@ -35,6 +36,7 @@ from tasks.core.sequential import blocks as block_ends
 from tasks.core.veto import Veto
 from tasks.decision import decide_raced, vetoes_of
 from tasks.machine import PROCESS, machine_id
+from tasks.metrics import values
 from tasks.models.spending import current
 from tasks.plan import advise
 from tasks.prompts import is_tuned
@@ -160,7 +162,11 @@ class Lane:
             run.price(self.planned.model.ref),
         )  # fmt: skip
         cost = card.cost | ({"train_share": share} if built.training else {})
-        return card.model_copy(update={"cost": cost})
+        metrics = card.metrics
+        if run.limits.seconds_p95 is not None:
+            timed, _ = self._pay(lambda: wait(self.stages, self.inputs, built.system))
+            metrics = metrics | timed
+        return card.model_copy(update={"cost": cost, "metrics": metrics})
 
     def trainings(self) -> tuple[Training, ...]:
         """Every training, pilots too."""
@@ -188,7 +194,7 @@ class Lane:
             )
             self.answers.setdefault(key, []).append(answers)
             rows = get_rows(answers.blob, Answer)
-            scores += [row.scores[self.inputs.run.decision.primary] for row in rows]
+            scores += values(rows, self.inputs.run.decision.primary)
             cost, price = cost.plus(paid), price.plus(_price(answers.cost, self._money(rows)))
         return Taken(cost, price, tuple(scores))
 

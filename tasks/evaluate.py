@@ -25,7 +25,7 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.core import digest
-from tasks.core.stats import mean_interval
+from tasks.core.stats import Interval, mean_interval
 from tasks.data.collect import read_questions
 from tasks.forgetting import forgotten
 from tasks.known_tasks import find_task
@@ -168,12 +168,13 @@ def scorecard(
     """Metrics with 95% intervals, clustered by source document, for all and for each kind."""
     rows = get_rows(answers.blob, Answer)
     task = find_task(system.prompt.task)
-    names = (*task.metrics, *constraints.METRICS)
+    names = tuple(dict.fromkeys((*task.metrics, *constraints.METRICS, primary)))
     metrics = intervals(rows, names)
     samples = answers.cost.samples
     if len(samples) > 1:  # one batch alone says nothing of how much they vary
         batches = [str(i) for i in range(len(samples))]
         metrics["seconds_per_question"] = mean_interval(samples, batches, bounds=(0, math.inf))
+    metrics |= _beside(rows, price)
     if general is not None:
         metrics |= {"general_accuracy": general.accuracy, "general_loss": general.loss}
     if general is not None and base_general is not None and system.adapter is not None:
@@ -194,6 +195,19 @@ def scorecard(
         prompt=system.prompt.name,
         system=system,
     )
+
+
+def _beside(rows: Sequence[Answer], price: Price | None) -> dict[str, Interval]:
+    """What only some answers have: a price, or a question without an answer to refuse."""
+    found: dict[str, Interval] = {}
+    if price is not None:
+        money = [price.of(row.tokens_in, row.tokens_out) for row in rows]
+        clusters = [row.cluster for row in rows]
+        found["money_per_question"] = mean_interval(money, clusters, bounds=(0, math.inf))
+    unanswerable = [row for row in rows if not row.expected and "refused" in row.scores]
+    if unanswerable:
+        found["refused_unanswerable"] = intervals(unanswerable, ["refused"])["refused"]
+    return found
 
 
 def _costs(
@@ -219,6 +233,8 @@ def _costs(
         "energy_method": answering.energy_method,
         "seconds_per_question": answering.seconds / len(rows),
         "tokens_per_question": answering.tokens / len(rows),
+        "answer_peak_gib": answering.peak_gib,
+        "train_peak_gib": training.cost.peak_gib if training else None,
         "energy_kwh_per_question": per(answering, len(rows)),
         "device": answering.device,
         "dtype": answering.dtype,

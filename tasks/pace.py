@@ -10,7 +10,7 @@ from tasks.known_tasks import find_task
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.endpoint import address
 from tasks.prompts import is_tuned, reads_passages
-from tasks.results.outcome import Planned
+from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
 
 # Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:
@@ -62,6 +62,38 @@ def estimate_seconds(
                 took += training_seconds(run, examples, model, path, rate)
             seconds[path] = seconds.get(path, 0.0) + took
     return seconds
+
+
+def with_estimates(run: RunFile, examples: ExampleSet, plan: Plan, rate: float) -> Plan:
+    """A plan with what each path that will be measured is expected to take."""
+    return plan.model_copy(
+        update={
+            "models": tuple(
+                planned.model_copy(update={"estimates": _estimates(run, examples, planned, rate)})
+                for planned in plan.models
+            )
+        }
+    )
+
+
+def _estimates(
+    run: RunFile, examples: ExampleSet, planned: Planned, rate: float
+) -> tuple[Estimate, ...]:
+    model, asked = planned.model, examples.count("dev")
+    found = []
+    for path in planned.paths if model.params is not None else ():
+        trains = is_tuned(path) and _is_trained(planned, path)
+        training = training_seconds(run, examples, model, path, rate)
+        found.append(
+            Estimate(
+                path=path,
+                answer_gib=planned.answer_gib,
+                train_gib=planned.train_gib if trains else None,
+                answer_seconds=asked * question_seconds(run, examples, model, path, rate),
+                train_seconds=training if trains else None,
+            )
+        )
+    return tuple(found)
 
 
 def _is_trained(planned: Planned, path: PathName) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tasks import pace
 from tasks.artifacts import Corpus, ExampleSet, PathName, Question, Split, Value
 from tasks.blocks import race_questions
+from tasks.clashes import check_limits
 from tasks.core.race_board import Board
 from tasks.core.race_state import Contender
 from tasks.core.sequential import detectable, questions_for
@@ -87,6 +88,7 @@ def preview(run: RunFile, root: Path) -> Preview:
     corpus, examples = _data(run, root)
     collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
     plan, here = make_plan(run, corpus, examples), speed()
+    check_limits(run, plan, examples)
     asked = race_questions(examples, run.seed)
     estimates = pace.estimate_seconds(run, examples, plan.models, here.rate)
     return Preview(

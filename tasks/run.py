@@ -1,5 +1,6 @@
 """The run file, typed: WHAT to do. Hashed by its content and logged whole."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -8,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from tasks.artifacts import QUESTION_ANSWERING, PathName, Search, SearchMode, Value
 from tasks.core.errors import InputError
 from tasks.known_tasks import find_task
+from tasks.metrics import utility
 
 HOSTED = "openai:"
 SMALL_ENCODER = 5e7  # parameters up to which a registry can hold every tuned copy: 200 MB in fp32
@@ -27,6 +29,9 @@ class Data(Value):
     )
     train: float = Field(0.4, gt=0, lt=1, description="Share of questions without a split.")
     dev: float = Field(0.3, gt=0, lt=1, description="Share of questions without a split.")
+    misspelled: float = Field(
+        0, ge=0, le=1, description="Share of words with a slip in a second round of questions."
+    )
     near_duplicate: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of trigrams.")
 
     def at(self, root: Path, key: Literal["documents", "questions", "examples"]) -> Path:
@@ -136,10 +141,26 @@ class DecisionSpec(Value):
     """What wins, by how much and with what confidence."""
 
     primary: str = "f1"
+    weights: dict[str, float] = Field({}, description="A utility instead: metrics by weight.")
     min_gain: float = Field(0.02, ge=0, lt=1)
     confidence: float = Field(0.95, gt=0.5, lt=1)
     order: tuple[PathName, ...] = ("prompt", "rag", "finetune", "finetune+rag")
-    paths: tuple[PathName, ...] = ("prompt", "rag", "finetune", "finetune+rag")
+    paths: tuple[PathName, ...] = Field(("prompt", "rag", "finetune", "finetune+rag"), min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weighed(cls, table: Any) -> Any:
+        """Make a weighted sum the primary metric, under the name that spells it out."""
+        weights = table.get("weights") if isinstance(table, dict) else None
+        if not isinstance(weights, dict) or not weights:
+            return table
+        if not all(isinstance(one, int | float) and math.isfinite(one) and one
+                   for one in weights.values()):  # fmt: skip
+            raise ValueError("weights are finite numbers other than 0")
+        named = utility(weights)
+        if table.get("primary", named) != named:
+            raise ValueError("give primary or weights, not both")
+        return {**table, "primary": named}
 
     @field_validator("order")
     @classmethod
@@ -154,6 +175,10 @@ class Limits(Value):
 
     memory_gib: float | None = Field(None, gt=0)
     seconds_per_question: float | None = Field(None, gt=0)
+    seconds_p95: float | None = Field(None, gt=0, description="Of questions asked one at a time.")
+    money_per_question: float | None = Field(None, gt=0, description="Of hosted models.")
+    energy_wh_per_question: float | None = Field(None, gt=0)
+    min_refused: float | None = Field(None, gt=0, le=1, description="Of those without answer.")
     train_seconds: float | None = Field(None, gt=0)
     max_forgetting: float | None = Field(0.1, gt=0, le=1, description="Drop in general accuracy.")
     min_examples: int = Field(20, ge=2, description="Training examples below which no tuning.")
@@ -240,7 +265,10 @@ class RunFile(Value):
             task = find_task(str(table["task"]))
         except (TypeError, KeyError, InputError):  # told by who reads the run file
             return table
-        defaults = {**task.defaults, "decision": {"primary": task.deciding[0]}}
+        decision = table.get("decision")
+        weighed = isinstance(decision, dict) and decision.get("weights")
+        primary = {} if weighed else {"primary": task.deciding[0]}
+        defaults = {**task.defaults, "decision": primary}
         under = {
             name: {**values, **table.get(name, {})}
             for name, values in defaults.items()

@@ -12,7 +12,7 @@ from tasks.artifacts import PathName, Value
 from tasks.constraints import VALID_JSON
 from tasks.core.errors import InputError
 from tasks.known_tasks import find_task
-from tasks.metrics import WHOLE
+from tasks.metrics import TOKENS, WHOLE, is_whole
 from tasks.run import (
     HOSTED,
     AnsweringSpec,
@@ -88,21 +88,35 @@ def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
     except ValidationError as error:
         raise _explained(error, where) from error
     _check_task(run, where)
-    for spec in run.models:
-        if run.budget.money is not None and spec.ref.startswith(HOSTED) and not run.price(spec.ref):
-            raise InputError(
-                f"{where}: budget.money", run.budget.money, f"a price of {spec.ref} beside it",
-                f'Add [prices."{spec.ref.removeprefix(HOSTED)}"]; nobody guesses what it costs.',
-            )  # fmt: skip
+    _check_prices(run, where)
     return run
+
+
+def _check_prices(run: RunFile, where: str) -> None:
+    """Refuse limits on money beside a hosted model that has no price."""
+    hosted = [spec.ref for spec in run.models if spec.ref.startswith(HOSTED)]
+    unpriced = [ref for ref in hosted if run.price(ref) is None]
+    for name, value in (
+        ("budget.money", run.budget.money),
+        ("limits.money_per_question", run.limits.money_per_question),
+    ):
+        if value is not None and unpriced:
+            raise InputError(
+                f"{where}: {name}", value, f"a price of {unpriced[0]} beside it",
+                f'Add [prices."{unpriced[0].removeprefix(HOSTED)}"]; nobody guesses what it costs.',
+            )  # fmt: skip
 
 
 def _check_task(run: RunFile, where: str) -> None:
     """Refuse a metric that is not known, and what the task lacks or cannot use."""
     task = find_task(run.task)
     deciding = (*task.deciding, *([VALID_JSON] if run.data.json_schema else []))
-    _known(f"{where}: decision.primary", run.decision.primary, deciding)
-    if run.budget.given and run.decision.primary in WHOLE:
+    if run.decision.weights:
+        for name in run.decision.weights:
+            _known(f"{where}: decision.weights", name, (*task.weighable, TOKENS))
+    else:
+        _known(f"{where}: decision.primary", run.decision.primary, deciding)
+    if run.budget.given and is_whole(run.decision.primary):
         raise InputError(
             f"{where}: decision.primary", run.decision.primary,
             f"{', '.join(set(task.deciding) - set(WHOLE))} where there is a [budget]",

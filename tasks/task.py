@@ -6,6 +6,8 @@ from typing import Any, Literal, NamedTuple
 from tasks.artifacts import Answer, CorpusScore, Question
 from tasks.sampling import first_answer, varied
 
+SEARCHED = ("recall_at_k", "mrr")  # what only paths that search have
+
 
 class Wording(NamedTuple):
     """A way to ask.
@@ -58,3 +60,8 @@ class Task(NamedTuple):
     read: Callable[[str], str] = str.strip
     corpus: Callable[[Sequence[Answer]], tuple[CorpusScore, ...]] | None = None
     defaults: Mapping[str, Mapping[str, Any]] = {}
+
+    @property
+    def weighable(self) -> tuple[str, ...]:
+        """The metrics that every path has, whatever it searches: a utility is made of these."""
+        return tuple(name for name in self.metrics if name not in SEARCHED)

@@ -95,7 +95,9 @@ class Cost(Value):
     """What a stage took on one machine; never reused as if it were measured here.
 
     Seconds, kWh; `energy_method` says how the energy was had, None that it was not.
-    `run` is the run that measured it; `samples` are seconds a unit, each of one batch.
+    `run` is the run that measured it; `samples` are seconds a unit, each of one batch. `peak_gib`
+    is the most memory that was held meanwhile: of a GPU what was allocated, else of the whole
+    process, libraries and all that stays loaded included; None where the system does not tell.
     """
 
     seconds: float
@@ -107,6 +109,7 @@ class Cost(Value):
     machine: str
     run: str
     samples: tuple[float, ...] = ()
+    peak_gib: float | None = None
 
     def content(self) -> None:
         """Nothing: what it cost makes no result another."""

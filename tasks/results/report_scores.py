@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 
 from tasks.artifacts import Scorecard
-from tasks.metrics import WHOLE
+from tasks.metrics import is_whole
 from tasks.results.explain import differing, two_best
 from tasks.results.markdown import interval_text, metric_name, table
 from tasks.results.record import RunRecord, answers_of, seconds_per_question
 
 MOST_DIFFERENT = 5
+COSTS = ("seconds_per_question", "seconds_p95", "money_per_question")  # among the metrics
 CELL = 160  # characters of an answer that a table shows
 
 
 def quality(cards: Sequence[Scorecard]) -> str:
     """Every metric of every path, the primary one first, with 95% intervals."""
     names = list(dict.fromkeys(name for card in cards for name in card.metrics))
-    names = [name for name in names if name != "seconds_per_question"]  # a cost, shown there
+    names = [name for name in names if name not in COSTS]  # shown there
     names.sort(key=lambda name: name != cards[0].primary)  # the primary metric first
     rows = [
         (
@@ -74,6 +75,13 @@ def costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:
     heads = ("path", "seconds/question", "tokens/question", "training seconds",
              "training energy", "answering energy", "money/question", "device")  # fmt: skip
     note = f"Reused, with the cost measured then: {', '.join(reused)}." if reused else ""
+    waits = [
+        f"`{card.path}` {interval_text(card.metrics['seconds_p95'])}"
+        for card in cards
+        if "seconds_p95" in card.metrics
+    ]
+    if waits:
+        note = f"Asked one at a time, 95 of 100 are answered within (s): {', '.join(waits)}. {note}"
     return f"{table(heads, rows)}\n\n{note}".strip()
 
 
@@ -109,7 +117,7 @@ def differences(cards: Sequence[Scorecard], chosen: str | None) -> list[str]:
 def _single(card: Scorecard) -> str:
     """The metric for single answers and kinds of question: the primary, if these have one."""
     rest = (name for names in card.by_kind.values() for name in names)
-    return next(rest, card.primary) if card.primary in WHOLE else card.primary
+    return next(rest, card.primary) if is_whole(card.primary) else card.primary
 
 
 def _money(record: RunRecord, card: Scorecard) -> str:

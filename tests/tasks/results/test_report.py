@@ -162,6 +162,7 @@ def test_outputs_are_the_files_that_others_script_against(record: RunRecord) -> 
     folder = write_outputs(record)
     assert {path.name for path in folder.iterdir()} == {
         "verdict.json", "scorecards.json", "report.md", "quality-cost.png", "run.json", "plan.json",
+        "comparison.md",
     }  # fmt: skip
     assert Outcome.model_validate_json((folder / "verdict.json").read_text()) == record.outcome
     stored = json.loads((folder / "scorecards.json").read_text())
