@@ -14,6 +14,7 @@ from tasks.artifacts import (
     ExampleSet,
     General,
     GeneralScore,
+    ModelRef,
     PathName,
     Retrieval,
     Scorecard,
@@ -85,7 +86,7 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     for path in planned.paths:
         training = tune(stages, inputs, planned, path) if is_tuned(path) else None
         built[path] = build(stages, inputs, planned, path, training)
-        if inputs.general is not None and planned.model.open_weights:
+        if is_checked(inputs, planned.model):
             general[path] = know(stages, inputs, built[path].system)
         cards[path] = score(stages, inputs, built[path], "dev", general)
     decision, vetoes = stages(
@@ -102,10 +103,15 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     )
 
 
+def is_checked(inputs: Inputs, model: ModelRef) -> bool:
+    """Whether general knowledge is checked: there are questions, and the model can be asked."""
+    return inputs.general is not None and model.tells_likelihood
+
+
 def measure_running(stages: Stages, inputs: Inputs, planned: Planned, runs: System) -> Measured:
     """A system that runs already answers the same questions, as it is: the one to beat."""
     system, general = followed(runs), {}
-    if inputs.general is not None and system.model.open_weights:
+    if is_checked(inputs, system.model):
         bare = system.model_copy(update={"adapter": None, "retrieval": None})
         general = {one.path: know(stages, inputs, one) for one in (bare, system)}
     built = Built(system, None, planned.model.ref)
@@ -143,13 +149,21 @@ def build(
 def tune(
     stages: Stages, inputs: Inputs, planned: Planned, path: PathName, share: float = WHOLE
 ) -> Training:
-    """Fine-tune one adapter, on prompts with or without passages, on a share of the examples."""
-    run = inputs.run
+    """Fine-tune one adapter, on prompts with or without passages, on a share of the examples.
+
+    An encoder's one head serves both paths: the second finds it trained.
+    """
+    run, model = inputs.run, planned.model
+    if not model.generates:
+        path = "finetune"
     return stages(
-        f"fine-tune: {path}{part(share)}", train, model=planned.model, path=path,
+        f"fine-tune: {path}{part(share)}", train, model=model, path=path,
         examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
         general=inputs.general, spec=run.training, seed=run.seed, share=share,
-        prompt=training_prompt(path, run.answering, run.task, inputs.examples.labels),
+        prompt=training_prompt(
+            path, run.answering, run.task, inputs.examples.labels, inputs.examples.constraints,
+            generates=model.generates,
+        ),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """From scorecards to a verdict: measured vetoes, the decision, and what stands beside it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tasks.artifacts import Answer, Blob, Scorecard
 from tasks.core.decide import (
@@ -24,6 +25,11 @@ from tasks.plan import rule_and_evidence, settings
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
 from tasks.store import get_rows
+
+VOTE = (
+    "rag is the vote of the nearest labelled examples, found by {} and weighted by similarity; "
+    "the model itself is not asked"
+)
 
 
 def decide_on(
@@ -102,6 +108,8 @@ def verdict_on(
 ) -> Verdict:
     """The verdict on one measured model, its winner's test score beside it."""
     rule, evidence = weighed or rule_and_evidence(run, planned.model)
+    if "rag" in planned.paths and not planned.model.generates:
+        decision = replace(decision, reasons=(*decision.reasons, VOTE.format(run.index.encoder)))
     score = (
         TestScore(test.primary, test.metrics[test.primary], test.n, times_read) if test else None
     )

@@ -64,10 +64,13 @@ def machine_id() -> str:
 
 
 def runtime() -> str:
-    """Digest of what numbers computed on tensors depend on besides code and data."""
+    """Digest of what answers and their scores depend on besides code and data."""
     from importlib.metadata import version
 
-    libraries = ("torch", "transformers", "peft", "trl", "sentence-transformers", "tokenizers")
+    libraries = (
+        "torch", "transformers", "peft", "trl", "sentence-transformers", "tokenizers",
+        "rouge-score", "sacrebleu", "jsonschema",
+    )  # fmt: skip
     device, _ = device_and_dtype()
     return digest.of_json([device, dtype_name(), [version(name) for name in libraries]])
 

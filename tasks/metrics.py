@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tasks.artifacts import Answer
-from tasks.core.labels import calibration_values, macro_f1_values
+from tasks.core.labels import LEAST, calibration_values, macro_f1_values
 from tasks.core.stats import Interval, mean_interval
 
 PLUS = " + "
@@ -65,6 +65,12 @@ def values(rows: Sequence[Answer], metric: str) -> list[float]:
     columns = [[weight * one for one in values(rows, name)]
                for name, weight in parts(metric).items()]  # fmt: skip
     return [math.fsum(terms) for terms in zip(*columns, strict=True)]
+
+
+def likelihood(rows: Sequence[Answer]) -> float:
+    """Mean log-probability of the right label, in nats; 0 where answers are no labels."""
+    chances = [row.probabilities.get(row.expected[0], 0.0) for row in rows if row.probabilities]
+    return math.fsum(math.log(max(one, LEAST)) for one in chances) / max(len(chances), 1)
 
 
 def single(metric: str, rows: Sequence[Answer]) -> str:

@@ -121,8 +121,7 @@ def notes(
 
 def _data(run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
     if run.data.examples is not None:
-        source = run.data.at(root, "examples")
-        examples = collect.collect_examples(source, run.data, run.seed)
+        examples = collect.collect_for_task(run.task, root, run.data, run.seed)
         return collect.training_corpus(examples), examples
     corpus = collect.collect_documents(run.data.at(root, "documents"))
     asked, known = run.data.at(root, "questions"), collect.read_documents(corpus)

@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tasks.artifacts import QUESTION_ANSWERING, PathName, Search, SearchMode, Value
-from tasks.known_tasks import TASKS
+from tasks.core.errors import InputError
+from tasks.known_tasks import find_task
 from tasks.metrics import utility
 
 HOSTED = "openai:"
+SMALL_ENCODER = 5e7  # parameters up to which a registry can hold every tuned copy: 200 MB in fp32
 RUNNING = "models:/"  # a system that is registered in MLflow already
 
 
@@ -19,7 +21,9 @@ class Data(Value):
 
     documents: str | None = None
     questions: str | None = None
-    examples: str | None = Field(None, description="Labelled texts, to classify.")
+    examples: str | None = Field(None, description="Texts with labels or references.")
+    glossary: str | None = Field(None, description="Terms with their translations.")
+    json_schema: str | None = Field(None, description="A JSON schema that answers must fit.")
     share_documents: bool = Field(
         False, description="Whether a document may be asked about in more than one split."
     )
@@ -114,6 +118,14 @@ class TrainingSpec(Value):
     replay: float = Field(0.2, ge=0, le=10)
     validation: float = Field(0.1, gt=0, lt=0.5)
     without_source: float = Field(0.15, ge=0, lt=1, description="Prompts whose source is left out.")
+    encoder_method: Literal["auto", "lora", "full"] = "auto"
+    encoder_epochs: float = Field(20, gt=0, le=1000, description="Early stopping ends most sooner.")
+    full_learning_rate: float = Field(1e-4, gt=0, lt=1, description="Where all weights are tuned.")
+
+    def tunes_fully(self, params: float | None) -> bool:
+        """Whether all weights of an encoder of this size are tuned, and not LoRA's beside them."""
+        small = params is not None and params <= SMALL_ENCODER
+        return small if self.encoder_method == "auto" else self.encoder_method == "full"
 
 
 class AnsweringSpec(Value):
@@ -123,6 +135,16 @@ class AnsweringSpec(Value):
     batch_size: int = Field(32, ge=1, le=4096)
     demonstrations: int = Field(4, ge=0, le=64)
     prompt_sample: int = Field(16, ge=1, description="Training questions that choose the prompt.")
+    instruction: str | None = Field(None, min_length=1, description="In place of the task's own.")
+    min_words: int | None = Field(None, ge=1, description="Words that an answer should have.")
+    max_words: int | None = Field(None, ge=1, description="Words that an answer should have.")
+    text_words: int | None = Field(None, ge=1, description="Words of a text that are read.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_words and self.max_words and self.min_words > self.max_words:
+            raise ValueError("min_words is above max_words")
+        return self
 
 
 class DecisionSpec(Value):
@@ -250,7 +272,9 @@ class RunFile(Value):
     @classmethod
     def _with_the_tasks_defaults(cls, table: Any) -> Any:
         """Lay what the task takes for granted under what the run file says."""
-        if not isinstance(table, dict) or (task := TASKS.get(table.get("task", ""))) is None:
+        try:
+            task = find_task(str(table["task"]))
+        except (TypeError, KeyError, InputError):  # told by who reads the run file
             return table
         decision = table.get("decision")
         weighed = isinstance(decision, dict) and decision.get("weights")

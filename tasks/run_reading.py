@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from tasks.artifacts import PathName, Value
+from tasks.constraints import VALID_JSON
 from tasks.core.errors import InputError
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.metrics import TOKENS, WHOLE, is_whole
 from tasks.run import (
     HOSTED,
@@ -29,6 +30,7 @@ from tasks.run import (
     RunFile,
     TrainingSpec,
 )
+from tasks.task import Task
 
 
 class Overrides(NamedTuple):
@@ -80,6 +82,8 @@ def read_run(path: Path, overrides: Overrides = AS_WRITTEN) -> RunFile:
 
 def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
     """Validate a run file's table; the first fault becomes an `InputError`."""
+    if isinstance(table.get("task"), str):
+        find_task(table["task"], f"{where}: task")
     try:
         run = RunFile.model_validate(table)
     except ValidationError as error:
@@ -105,14 +109,14 @@ def _check_prices(run: RunFile, where: str) -> None:
 
 
 def _check_task(run: RunFile, where: str) -> None:
-    """Refuse a task or metric that is not known, and data that the task lacks or cannot use."""
-    _known(f"{where}: task", run.task, TASKS)
-    task = TASKS[run.task]
+    """Refuse a metric that is not known, and what the task lacks or cannot use."""
+    task = find_task(run.task)
+    deciding = (*task.deciding, *([VALID_JSON] if run.data.json_schema else []))
     if run.decision.weights:
         for name in run.decision.weights:
             _known(f"{where}: decision.weights", name, (*task.weighable, TOKENS))
     else:
-        _known(f"{where}: decision.primary", run.decision.primary, task.deciding)
+        _known(f"{where}: decision.primary", run.decision.primary, deciding)
     if run.budget.given and is_whole(run.decision.primary):
         raise InputError(
             f"{where}: decision.primary", run.decision.primary,
@@ -134,6 +138,26 @@ def _check_task(run: RunFile, where: str) -> None:
                 f"{where}: data.{key}", given, f"{' and '.join(task.data)} for {task.name}",
                 "Remove it, or name another task.",
             )  # fmt: skip
+    _check_constraints(run, task, where)
+
+
+def _check_constraints(run: RunFile, task: Task, where: str) -> None:
+    """Refuse what would make no difference to a task's answers."""
+    generated = task.data == ("examples",) and not task.labels
+    given = {"data.glossary": run.data.glossary, "data.json_schema": run.data.json_schema}
+    given |= {f"answering.{key}": getattr(run.answering, key) for key in ("min_words", "max_words")}
+    for key, value in given.items():
+        if value is not None and not generated:
+            raise InputError(
+                f"{where}: {key}", value, "a task whose examples have references", "Remove it."
+            )
+    wordings = (*task.untuned, *task.tuned)
+    asked = any("{instruction}" in wording.instruction for wording in wordings)
+    if run.answering.instruction is not None and not asked:
+        raise InputError(
+            f"{where}: answering.instruction", run.answering.instruction,
+            f"nothing for {task.name}, which chooses among wordings of its own", "Remove it.",
+        )  # fmt: skip
 
 
 def _known(where: str, name: str, known: Collection[str]) -> None:

@@ -42,6 +42,7 @@ def fact_vetoes(
     memory_gib: float | None = None,
     changes_every_days: float | None = None,
     retrain_every_days: float = 30,
+    generates: bool = True,
 ) -> tuple[Veto, ...]:
     """Vetoes that need no measurement, from facts and from memory estimates.
 
@@ -54,6 +55,11 @@ def fact_vetoes(
         found += _each(
             TUNED, "open_weights", None, None, FACT,
             "{path}: the weights are out of reach, so there is nothing to tune",
+        )  # fmt: skip
+    if not generates:
+        found += _each(
+            ("prompt",), "generates", None, None, FACT,
+            "{path}: an encoder writes no text, so there is nothing to prompt",
         )  # fmt: skip
     if documents < 1:
         found += _each(

@@ -201,7 +201,7 @@ def read_questions(examples: ExampleSet, split: Split | None = None) -> tuple[Qu
 
 def known_sources(examples: ExampleSet) -> tuple[Question, ...]:
     """The dev questions that have an answer in a document that they name."""
-    if examples.labels:  # a labelled example names what it was taken from, not where to look
+    if examples.searched:  # an example names what it was taken from, not where to look
         return ()
     dev = read_questions(examples, "dev")
     return tuple(one for one in dev if one.document and one.answerable)

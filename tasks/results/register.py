@@ -202,7 +202,7 @@ def model_card(candidate: Candidate) -> str:
         path=system.path,
         model=system.model.ref,
         revision=system.model.revision or "none: the reference is exact",
-        adapter=f"LoRA, rank {system.adapter.rank}" if system.adapter else "none",
+        adapter=system.adapter.kind if system.adapter else "none",
         index=f"{retrieval.index.name}, digest {retrieval.index.sha}" if retrieval else "none",
         search=f"{retrieval.mode}, k = {retrieval.k}" if retrieval else "none",
         prompt=(system.prompt.instruction or "(none)").replace("\n", "\n> "),

@@ -16,7 +16,7 @@ from tasks.results.race_report import render_race
 from tasks.results.record import RunRecord
 from tasks.results.report_estimates import estimates
 from tasks.results.report_inputs import inputs, times
-from tasks.results.report_scores import by_kind, costs, differences, quality
+from tasks.results.report_scores import by_kind, corpus, costs, differences, quality
 from tasks.retrieval.build_report import render_settings, summary
 
 PLOT = "quality-cost.png"
@@ -131,7 +131,7 @@ def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
             f"{interval_text(test.score)}. This test split has been read {test.times_read} time(s)."
         )
     if cards:
-        parts += ["### What was measured", quality(cards), costs(record, cards)]
+        parts += ["### What was measured", quality(cards), corpus(cards), costs(record, cards)]
         parts += estimates(record, verdict.model, cards)
         labels = cards[0].system.prompt.labels
         parts += ["### By label" if labels else "### By kind of question", by_kind(cards)]

@@ -37,7 +37,22 @@ def quality(cards: Sequence[Scorecard]) -> str:
             " General knowledge is left out: it is checked by the likelihood of whole texts, "
             "which hosted models do not tell, and nothing here changes their weights."
         )
+    if any(not card.system.model.generates for card in cards):
+        note += " General knowledge is left out: an encoder models no language that it could lose."
     return f"{table(heads, rows)}\n\n{note}"
+
+
+def corpus(cards: Sequence[Scorecard]) -> str:
+    """Figures that only all answers together have, each with its signature; empty without any."""
+    shown = {one.name: one.signature for card in cards for one in card.corpus}
+    values = {(card.path, one.name): one.value for card in cards for one in card.corpus}
+    rows = [
+        (name, *(f"{values[card.path, name]:.1f}" if (card.path, name) in values else "-"
+                 for card in cards), f"`{signature}`")
+        for name, signature in shown.items()
+    ]  # fmt: skip
+    heads = ("all answers together, 0 to 100", *(f"`{card.path}`" for card in cards), "signature")
+    return table(heads, rows) if rows else ""
 
 
 def costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:

@@ -14,7 +14,7 @@ from prefect import flow
 import tasks
 from flows import steps
 from flows.steps import ByContent, Stages, code_digest, step
-from tasks.artifacts import Blob, Corpus, Cost, Document, Index, Question, Retrieval
+from tasks.artifacts import Blob, Corpus, Cost, Document, Index, Prompt, Question, Retrieval
 from tasks.core.errors import InputError
 from tasks.progress import reporter
 from tasks.results.record import Stage
@@ -22,6 +22,7 @@ from tasks.retrieval.backend import WriteFailed
 from tasks.retrieval.index import build, exists, latest
 from tasks.run import IndexSpec
 from tasks.store import put_rows
+from tests.own_task import installed, write_example
 
 POLICY = ByContent(name="answer", module="tasks.sampling")
 HERE = Blob(uri="file:///here/1.jsonl", sha="1", bytes=3)
@@ -181,6 +182,42 @@ def test_the_real_stages_depend_on_what_they_reach() -> None:
     near = ByContent(name="s", module="tasks.sampling").key({})
     assert near != ByContent(name="s", module="tasks.evaluate").key({})
     assert code_digest("tasks.evaluate") != code_digest("tasks.tuning")
+
+
+def test_the_code_of_a_task_of_ones_own_is_part_of_the_keys_that_name_it(tmp_path: Path) -> None:
+    named, other = {"prompt": Prompt(name="p", instruction="", task="keywords")}, {"task": "other"}
+
+    def keys() -> tuple[str, str]:
+        code_digest.cache_clear()
+        return POLICY.key(named), POLICY.key(other)
+
+    with installed(tmp_path / "site", write_example) as folder:
+        first = keys()
+        module = folder / "keywords_task.py"
+        module.write_text(module.read_text().replace("casefold", "lower"))
+        edited = keys()
+    assert (edited[0] != first[0], edited[1]) == (True, first[1])
+    code_digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "line", ["from .words import W", "from . import words", "import own.words"]
+)
+def test_modules_of_its_own_package_are_part_of_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "__init__.py").write_text("")
+    (tmp_path / "own" / "task.py").write_text(f"import numpy\n{line}\n")
+    digests = set()
+    for value in (1, 2):
+        (tmp_path / "own" / "words.py").write_text(f"W = {value}\n")
+        code_digest.cache_clear()
+        digests.add(code_digest("own.task"))
+    assert len(digests) == 2
+    code_digest.cache_clear()
+    sys.modules.pop("own", None)
 
 
 MAKING = """

@@ -159,6 +159,31 @@ def test_labelled_examples_get_a_run_file_that_classifies(home: Path, tmp_path: 
     assert (run.data.documents, run.data.questions) == (None, None)
 
 
+def test_texts_with_references_get_a_run_file_for_the_task_that_is_named(
+    home: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "logs.jsonl"
+    rows = [
+        {"text": f"{n * 7919} gates, {n * 31} tides", "references": [f"{n}"]} for n in range(120)
+    ]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match="summarisation, translation, generation") as caught:
+        scaffold(tmp_path / "no", None, None, examples=source)
+    assert caught.value.where == "--task"
+    with pytest.raises(InputError, match="Did you mean 'translation'"):
+        scaffold(tmp_path / "no", None, None, examples=source, task="translations")
+    with pytest.raises(InputError, match="--documents and --questions"):
+        scaffold(tmp_path / "no", None, None, examples=source, task="question-answering")
+    assert not (tmp_path / "no").exists()
+    written = scaffold(tmp_path / "out", None, None, examples=source, task="translation")
+    run = read_run(Path(written.path))
+    assert (run.task, run.decision.primary, run.index.k) == ("translation", "chrf", 4)
+    assert (tmp_path / "out" / str(run.data.examples)).resolve() == source.resolve()
+    assert (written.task, written.labels, sum(written.questions.values())) == (
+        "translation", (), 120,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("given", [(), ("documents",), ("questions", "examples")])
 def test_data_of_no_task_or_of_two_are_refused(tmp_path: Path, given: tuple[str, ...]) -> None:
     inputs = dict.fromkeys(given, tmp_path)

@@ -95,6 +95,18 @@ def test_a_chat_is_sent_as_it_is_with_greedy_decoding_of_one_line(peer: Peer) ->
     assert body["max_completion_tokens"] == 5
 
 
+def test_answers_of_several_lines_are_asked_for_without_a_stop_or_with_their_own(
+    peer: Peer,
+) -> None:
+    model = hosted()
+    (whole,) = model.generate([model.plain("a\nB: c")], 5, stop="")
+    (cut_off,) = model.generate([model.plain("a\nB: c")], 5, stop="\nB:")
+    assert ["stop" in body for body in peer.bodies] == [False, True]
+    assert peer.bodies[1]["stop"] == ["\nB:"]
+    # This peer heeds no stop.
+    assert (whole.text, cut_off.text) == ("A\nB: C", "A")
+
+
 def test_equal_prompts_are_sent_once_and_a_second_run_sends_nothing(peer: Peer) -> None:
     assert ask("a", "b", "a")[0] == ["A", "B", "A"]
     assert len(peer.bodies) == 2
