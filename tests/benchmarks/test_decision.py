@@ -65,8 +65,8 @@ def test_what_other_code_computed_is_kept_and_counted(
     Kept(tmp_path)("three", squared, number=3)
     monkeypatch.setattr("tests.benchmarks.decision.kept.code_digest", lambda module: "other")
     later = Kept(tmp_path)
-    assert later("three", squared, number=3) == 9
-    assert (calls, later.earlier) == ([3], 1)
+    assert [later("three", squared, number=3) for _ in range(2)] == [9, 9]
+    assert (calls, len(later.earlier)) == ([3], 1)
 
 
 def test_a_value_whose_blob_is_gone_or_that_was_cut_short_is_computed_again(
