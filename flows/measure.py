@@ -6,8 +6,9 @@ same stages.
 
 from typing import NamedTuple
 
+from flows.changes import After, ask_changed
 from flows.steps import Stages, step
-from tasks import evaluate, forgetting, tuning
+from tasks import evaluate, forgetting, latency, robustness, tuning
 from tasks.artifacts import (
     Adapter,
     ExampleSet,
@@ -25,6 +26,7 @@ from tasks.core.decide import Decision, Verdict
 from tasks.core.race import Cost, State
 from tasks.core.race_record import Raced
 from tasks.core.race_state import FREE, WHOLE
+from tasks.core.stats import Interval
 from tasks.core.veto import Veto
 from tasks.decision import decide_on, verdict_on
 from tasks.machine import PROCESS
@@ -39,16 +41,19 @@ train = step(tuning.train_path, "fine-tune", tensors=True)
 choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
 answer = step(evaluate.answer_split, "answer", tensors=True)
 check_general = step(forgetting.general_score, "general knowledge", tensors=True)
+answer_misspelled = step(robustness.answer_misspelled, "answer misspelled", tensors=True)
+time_answers = step(latency.time_answers, "time", tensors=True)
 decide = step(decide_on, "decide", cached=False)
 
 
 class Inputs(NamedTuple):
-    """What every model is measured with."""
+    """What every model is measured with; `after` is what changes later, if that is told."""
 
     run: RunFile
     examples: ExampleSet
     general: General | None
     retrieval: Retrieval
+    after: After | None = None
 
 
 class Measured(NamedTuple):
@@ -156,7 +161,8 @@ def tune(
         examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
         general=inputs.general, spec=run.training, seed=run.seed, share=share,
         prompt=training_prompt(
-            path, run.answering, run.task, inputs.examples.labels, generates=model.generates
+            path, run.answering, run.task, inputs.examples.labels, inputs.examples.constraints,
+            generates=model.generates,
         ),
     )  # fmt: skip
 
@@ -200,7 +206,37 @@ def score(
         system, answers, run.decision.primary, general.get(system.path), base_of(general),
         built.training, PROCESS, run.price(system.model.ref),
     )  # fmt: skip
+    if split == "dev":
+        more = wait(stages, inputs, system) | misspell(stages, inputs, system, card)
+        more |= ask_changed(stages, run, inputs.after, system, card)
+        card = card.model_copy(update={"metrics": card.metrics | more})
     return card.model_copy(update={"model": built.model})
+
+
+def wait(stages: Stages, inputs: Inputs, system: System) -> dict[str, Interval]:
+    """How long single answers take, where a limit asks for it."""
+    if inputs.run.limits.seconds_p95 is None:
+        return {}
+    cost = stages(
+        f"time: {system.path}", time_answers, system=system, examples=inputs.examples,
+        seed=inputs.run.seed,
+    )  # fmt: skip
+    return latency.waiting(cost)
+
+
+def misspell(
+    stages: Stages, inputs: Inputs, system: System, card: Scorecard
+) -> dict[str, Interval]:
+    """What a system scores on misspelled questions, where the run file asks for it."""
+    run = inputs.run
+    if run.data.misspelled == 0:
+        return {}
+    answers = stages(
+        f"answer misspelled: {system.path}", answer_misspelled, system=system,
+        examples=inputs.examples, share=run.data.misspelled, seed=run.seed,
+        batch_size=run.answering.batch_size,
+    )  # fmt: skip
+    return robustness.lost_to_misspelling(card, answers)
 
 
 def base_of(general: dict[PathName, GeneralScore]) -> GeneralScore | None:

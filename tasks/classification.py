@@ -41,7 +41,6 @@ CLASSIFICATION = Task(
     name="classification",
     data=("examples",),
     retrieves="examples",
-    grounding="",
     turn=("Text", "Label"),
     untuned=(
         Wording("labels listed", "plain", LISTED, examples=True),
@@ -56,7 +55,6 @@ CLASSIFICATION = Task(
     ),
     target=target,
     demonstrators=demonstrators,
-    read=str.strip,
     score=score,
     metrics=("macro_f1", "accuracy", "calibration_error"),
     deciding=("macro_f1", "accuracy"),

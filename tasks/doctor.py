@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 
 from tasks.artifacts import ModelRef, Value
 from tasks.core.errors import InputError
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.memory import memory_needs
 from tasks.models.endpoint import address
 from tasks.models.references import (
@@ -184,7 +184,10 @@ def disk(needed: float) -> Check:
 
 def data_there(run: RunFile, folder: Path) -> Iterable[Check]:
     """Whether the files that a run file names are there."""
-    named = {key: str(getattr(run.data, key)) for key in TASKS[run.task].data}
+    named = {key: str(getattr(run.data, key)) for key in find_task(run.task).data}
+    for key in ("glossary", "json_schema"):
+        if (path := getattr(run.data, key)) is not None:
+            named[key.replace("_", " ")] = path
     if run.general is not None:
         named |= {"general items": run.general.items, "general text": run.general.text}
     for name, path in named.items():

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 
+from tasks import constraints
 from tasks.answering import generate_answers, levelled, refuses_unfound, retrieve
 from tasks.artifacts import (
     QUESTION_ANSWERING,
@@ -24,10 +25,10 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.core import digest
-from tasks.core.stats import mean_interval
+from tasks.core.stats import Interval, mean_interval
 from tasks.data.collect import read_questions
 from tasks.forgetting import forgotten
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.machine import metered
 from tasks.metrics import by_kind, intervals, likelihood, values
 from tasks.models.answerer import load_answerer
@@ -60,18 +61,25 @@ def choose_prompt(
     that score the same, the one counts for which the right labels are likelier.
     """
     train = read_questions(examples, "train")
-    pick = TASKS[task].demonstrators
+    pick = find_task(task).demonstrators
     shown = () if is_tuned(path) else pick(train, spec.demonstrations, seed)
     rest = [question for question in train if question not in shown]
     if is_tuned(path):
         _, asked = hold_out(train, validation, seed)
     else:
         asked = sample(rest, spec.prompt_sample, seed)
-    prompts = candidates(path, spec, shown, task, examples.labels, generates=model.generates)
+
+    def options(demonstrations: Sequence[Question]) -> tuple[Prompt, ...]:
+        return candidates(
+            path, spec, demonstrations, task, examples.labels, examples.constraints,
+            generates=model.generates,
+        )  # fmt: skip
+
+    prompts = options(shown)
     if len(prompts) == 1:
         return prompts[0]
     if not asked:  # there are so few that all of them are shown
-        return candidates(path, spec, (), task, examples.labels, generates=model.generates)[0]
+        return options(())[0]
     found = retrieve(retrieval, asked, task) if retrieval else None
     decoder = load_answerer(model.ref, adapter)
     best: tuple[tuple[float, float], Prompt] | None = None
@@ -159,12 +167,14 @@ def scorecard(
 ) -> Scorecard:
     """Metrics with 95% intervals, clustered by source document, for all and for each kind."""
     rows = get_rows(answers.blob, Answer)
-    names = TASKS[system.prompt.task].metrics
+    task = find_task(system.prompt.task)
+    names = tuple(dict.fromkeys((*task.metrics, *constraints.METRICS, primary)))
     metrics = intervals(rows, names)
     samples = answers.cost.samples
     if len(samples) > 1:  # one batch alone says nothing of how much they vary
         batches = [str(i) for i in range(len(samples))]
         metrics["seconds_per_question"] = mean_interval(samples, batches, bounds=(0, math.inf))
+    metrics |= _beside(rows, price)
     if general is not None:
         metrics |= {"general_accuracy": general.accuracy, "general_loss": general.loss}
     if general is not None and base_general is not None and system.adapter is not None:
@@ -179,11 +189,25 @@ def scorecard(
         n=answers.n,
         metrics=metrics,
         by_kind=by_kind(rows, names),
+        corpus=task.corpus(rows) if task.corpus else (),
         answers={"uri": answers.blob.uri, "digest": answers.blob.sha},
         cost=_costs(answers, rows, training, run, price),
         prompt=system.prompt.name,
         system=system,
     )
+
+
+def _beside(rows: Sequence[Answer], price: Price | None) -> dict[str, Interval]:
+    """What only some answers have: a price, or a question without an answer to refuse."""
+    found: dict[str, Interval] = {}
+    if price is not None:
+        money = [price.of(row.tokens_in, row.tokens_out) for row in rows]
+        clusters = [row.cluster for row in rows]
+        found["money_per_question"] = mean_interval(money, clusters, bounds=(0, math.inf))
+    unanswerable = [row for row in rows if not row.expected and "refused" in row.scores]
+    if unanswerable:
+        found["refused_unanswerable"] = intervals(unanswerable, ["refused"])["refused"]
+    return found
 
 
 def _costs(
@@ -209,6 +233,8 @@ def _costs(
         "energy_method": answering.energy_method,
         "seconds_per_question": answering.seconds / len(rows),
         "tokens_per_question": answering.tokens / len(rows),
+        "answer_peak_gib": answering.peak_gib,
+        "train_peak_gib": training.cost.peak_gib if training else None,
         "energy_kwh_per_question": per(answering, len(rows)),
         "device": answering.device,
         "dtype": answering.dtype,

@@ -16,7 +16,7 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.core.errors import InputError
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.machine import Meter, device_and_dtype, metered
 from tasks.models.references import base_name
 from tasks.prompts import chat
@@ -96,7 +96,7 @@ def question_row(
 ) -> Row:
     """Token ids of one example with a mask over the answer and the end of its turn."""
     asked = chat(prompt, question.question, passages)
-    answer = TASKS[prompt.task].target(question)
+    answer = find_task(prompt.task).target(question)
     return _row(decoder, asked, answer, question.id, max_tokens)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.artifacts import Adapter, LossPoint, ModelRef, Question, Training
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.machine import Meter, device_and_dtype, metered
 from tasks.models.references import base_name
 from tasks.run import TrainingSpec
@@ -49,7 +49,7 @@ def train_head(
             encoder, tokenizer, [one.question for one in questions], [one.id for one in questions],
             spec.max_tokens,
         )  # fmt: skip
-        places = [labels.index(TASKS[task].target(one)) for one in questions]
+        places = [labels.index(find_task(task).target(one)) for one in questions]
         return [{"input_ids": row, "labels": at} for row, at in zip(ids, places, strict=True)]
 
     whole = spec.tunes_fully(sum(part.numel() for part in encoder.parameters()))

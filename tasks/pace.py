@@ -1,15 +1,16 @@
 """How long a run will take on this machine, told before anything is loaded."""
 
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tasks.artifacts import ExampleSet, ModelRef, PathName
 from tasks.data.questions import read_questions
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.endpoint import address
 from tasks.prompts import is_tuned, reads_passages
-from tasks.results.outcome import Planned
+from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
 
 # Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:
@@ -63,6 +64,38 @@ def estimate_seconds(
     return seconds
 
 
+def with_estimates(run: RunFile, examples: ExampleSet, plan: Plan, rate: float) -> Plan:
+    """A plan with what each path that will be measured is expected to take."""
+    return plan.model_copy(
+        update={
+            "models": tuple(
+                planned.model_copy(update={"estimates": _estimates(run, examples, planned, rate)})
+                for planned in plan.models
+            )
+        }
+    )
+
+
+def _estimates(
+    run: RunFile, examples: ExampleSet, planned: Planned, rate: float
+) -> tuple[Estimate, ...]:
+    model, asked = planned.model, examples.count("dev")
+    found = []
+    for path in planned.paths if model.params is not None else ():
+        trains = is_tuned(path) and _is_trained(planned, path)
+        training = training_seconds(run, examples, model, path, rate)
+        found.append(
+            Estimate(
+                path=path,
+                answer_gib=planned.answer_gib,
+                train_gib=planned.train_gib if trains else None,
+                answer_seconds=asked * question_seconds(run, examples, model, path, rate),
+                train_seconds=training if trains else None,
+            )
+        )
+    return tuple(found)
+
+
 def _is_trained(planned: Planned, path: PathName) -> bool:
     """Whether a path has a training of its own: an encoder's one head serves both tuned paths."""
     if planned.system is not None:  # it was trained long ago
@@ -72,7 +105,7 @@ def _is_trained(planned: Planned, path: PathName) -> bool:
 
 def trials(run: RunFile) -> int:
     """How many training questions a path answers to choose its prompt."""
-    return len(TASKS[run.task].untuned) * run.answering.prompt_sample
+    return len(find_task(run.task).untuned) * run.answering.prompt_sample
 
 
 def question_seconds(
@@ -109,16 +142,34 @@ def prompt_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: Pat
     """Tokens of one prompt with its answer, roughly; an encoder is shown the text, or nothing."""
     if not model.generates:
         return _passage_tokens(run, examples) if is_tuned(path) else 0.0
+    around = TOKENS_AROUND
+    if examples.pairs:
+        around += round(_pair_tokens(examples))
+        if path == "prompt":
+            around += round(run.answering.demonstrations * _passage_tokens(run, examples))
     shown = run.index.k * _passage_tokens(run, examples) if reads_passages(path) else 0
-    return TOKENS_AROUND + shown
+    return around + shown
 
 
 def _passage_tokens(run: RunFile, examples: ExampleSet) -> float:
-    """A passage's tokens: chunks are nearly full; an example has those of its text and label."""
-    if TASKS[run.task].retrieves == "documents":
+    """A passage's tokens: chunks are nearly full; an example has those of its text and answer."""
+    if find_task(run.task).retrieves == "documents":
         return run.index.chunk_tokens
+    if examples.pairs:
+        return AROUND_AN_EXAMPLE + _pair_tokens(examples)
     texts = [one.question for one in read_questions(examples, "train")]
-    return AROUND_AN_EXAMPLE + sum(map(len, texts)) / CHARACTERS_A_TOKEN / len(texts)
+    return AROUND_AN_EXAMPLE + _mean_tokens(texts)
+
+
+def _pair_tokens(examples: ExampleSet) -> float:
+    """Tokens of a text and its first reference."""
+    train = read_questions(examples, "train")
+    texts = [one.question for one in train], [one.answers[0] for one in train]
+    return math.fsum(map(_mean_tokens, texts))
+
+
+def _mean_tokens(texts: Sequence[str]) -> float:
+    return sum(map(len, texts)) / CHARACTERS_A_TOKEN / len(texts)
 
 
 def _train_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName) -> float:

@@ -1,5 +1,6 @@
 """What will be measured of each base model, what will not, and the number behind it."""
 
+from tasks import pace
 from tasks.artifacts import Corpus, ExampleSet, ModelRef
 from tasks.core import digest
 from tasks.core.advice import evidence_for
@@ -8,8 +9,8 @@ from tasks.core.claims import Settings
 from tasks.core.decide import Verdict, advised_verdict
 from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice, size_rule
-from tasks.core.veto import Veto, fact_vetoes
-from tasks.known_tasks import TASKS
+from tasks.core.veto import Veto, estimated_vetoes, fact_vetoes
+from tasks.known_tasks import find_task
 from tasks.machine import memory_gib
 from tasks.memory import memory_needs
 from tasks.models.endpoint import address
@@ -58,7 +59,7 @@ def check_task(run: RunFile, model: ModelRef) -> None:
     Raises:
         InputError: it names the model, the task and the ways out.
     """
-    if not model.generates and not TASKS[run.task].labels:
+    if not model.generates and not find_task(run.task).labels:
         raise cannot_write(model.ref, run.task)
 
 
@@ -78,7 +79,7 @@ def _planned(
         changes_every_days=run.facts.changes_every_days,
         retrain_every_days=run.facts.retrain_every_days,
         generates=model.generates,
-    )
+    ) + _too_slow(run, model, examples)
     reason = _obstacle(model, answering, there)
     barred = {veto.path for veto in vetoes}
     paths = tuple(p for p in run.decision.order if p in run.decision.paths and p not in barred)
@@ -90,6 +91,31 @@ def _planned(
         reason=reason,
         answer_gib=answering,
         train_gib=training,
+    )
+
+
+def _too_slow(run: RunFile, model: ModelRef, examples: ExampleSet) -> tuple[Veto, ...]:
+    """Paths whose estimates of time are beyond a limit whatever the machine is doing."""
+    limits = run.limits
+    if (limits.seconds_per_question, limits.train_seconds) == (None, None):
+        return ()
+    rate = pace.matmul_rate()
+    return tuple(
+        veto
+        for path in run.decision.order
+        for veto in estimated_vetoes(
+            path,
+            {
+                "seconds_per_question": (
+                    pace.question_seconds(run, examples, model, path, rate),
+                    limits.seconds_per_question,
+                ),
+                "train_seconds": (
+                    pace.training_seconds(run, examples, model, path, rate),
+                    limits.train_seconds,
+                ),
+            },
+        )
     )
 
 

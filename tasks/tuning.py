@@ -15,7 +15,7 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.data.collect import read_general_text, read_questions
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.retrieval.search import open_index
 from tasks.run import TrainingSpec
 from tasks.sampling import shuffled
@@ -48,7 +48,7 @@ def train_path(
     rows: Sequence[tuple[Question, tuple[Passage, ...] | None]]
     if retrieval is None:
         rows = [(question, None) for question in questions]
-    elif TASKS[prompt.task].retrieves == "examples":
+    elif find_task(prompt.task).retrieves == "examples":
         rows = list(zip(questions, retrieve(retrieval, questions, prompt.task), strict=True))
     else:
         rows = grounded(questions, retrieval, spec.without_source, seed)

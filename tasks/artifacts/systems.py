@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tasks.artifacts.base import QUESTION_ANSWERING, SCHEMA_VERSION, Blob, PathName, Value
+from tasks.artifacts.data import NO_CONSTRAINTS, Constraints
 from tasks.artifacts.retrieval import Retrieval
 
 
@@ -37,11 +38,12 @@ class Prompt(Value):
     """The fixed part of what the model is asked: instruction, demonstrations, decoding.
 
     `chat` goes through the model's own chat template, `plain` is text to be continued.
-    `demonstrations` are (question, answer) pairs; decoding is greedy, of one line, up to
-    `max_new_tokens`; with `labels`, the answer is the likeliest one of them instead, each
-    log-probability less its `prior`, if there is one. `task` names what stands around questions
-    and answers. `vote` is the share of the retrieved examples' own labels in the probabilities; at
-    1 the model is not asked.
+    `demonstrations` are (question, answer) pairs; decoding is greedy, of one line unless the task
+    has several, up to `max_new_tokens`; with `labels`, the answer is the likeliest one of them
+    instead, each log-probability less its `prior`, if there is one. `task` names what stands
+    around questions and answers, `constraints` are what answers should keep to, and of a text
+    only the first `text_words` words are read, where that is given. `vote` is the share of the
+    retrieved examples' own labels in the probabilities; at 1 the model is not asked.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Prompt(Value):
     task: str = Field(QUESTION_ANSWERING, exclude_if=lambda task: task == QUESTION_ANSWERING)
     labels: tuple[str, ...] = Field((), exclude_if=lambda labels: not labels)
     prior: tuple[float, ...] = Field((), exclude_if=lambda prior: not prior)
+    constraints: Constraints = Field(NO_CONSTRAINTS, exclude_if=lambda one: one == NO_CONSTRAINTS)
+    text_words: int | None = Field(None, exclude_if=lambda words: words is None)
     vote: float = Field(0.0, ge=0, le=1, exclude_if=lambda vote: not vote)
 
 
@@ -91,7 +95,9 @@ class Cost(Value):
     """What a stage took on one machine; never reused as if it were measured here.
 
     Seconds, kWh; `energy_method` says how the energy was had, None that it was not.
-    `run` is the run that measured it; `samples` are seconds a unit, each of one batch.
+    `run` is the run that measured it; `samples` are seconds a unit, each of one batch. `peak_gib`
+    is the most memory that was held meanwhile: of a GPU what was allocated, else of the whole
+    process, libraries and all that stays loaded included; None where the system does not tell.
     """
 
     seconds: float
@@ -103,6 +109,7 @@ class Cost(Value):
     machine: str
     run: str
     samples: tuple[float, ...] = ()
+    peak_gib: float | None = None
 
     def content(self) -> None:
         """Nothing: what it cost makes no result another."""

@@ -31,8 +31,9 @@ class Answerer(Protocol):
         step: str = "",
         timings: list[float] | None = None,
         names: Sequence[str] = (),
+        stop: str = "\n",
     ) -> list[Generation]:
-        """Greedy one-line continuations, in the order of the prompts."""
+        """Greedy continuations up to `stop`, or to their end, in the order of the prompts."""
 
     def choose(
         self,

@@ -46,6 +46,7 @@ class Classifier:
         step: str = "",
         timings: list[float] | None = None,
         names: Sequence[str] = (),
+        stop: str = "\n",
     ) -> list[Generation]:
         """Refuse: an encoder writes nothing."""
         self._refuse("generation")

@@ -1,6 +1,7 @@
 """The winner as a registered model version; the alias `champion` goes to the better one."""
 
 import json
+import re
 import shutil
 import string
 from collections.abc import Callable, Sequence
@@ -233,7 +234,7 @@ def _tags(candidate: Candidate) -> dict[str, str]:
         "model": card.model,
         "path": candidate.system.path,
         "primary": card.primary,
-        card.primary: f"{card.metrics[card.primary].value:.4f}",
+        re.sub(r"[^\w\-. :/]", "_", card.primary): f"{card.metrics[card.primary].value:.4f}",
         "questions_digest": card.questions_digest,
         "basis": candidate.verdict.basis,
         "run_digest": candidate.run.digest,
