@@ -49,6 +49,7 @@ pytestmark = pytest.mark.usefixtures("home")
 TASK = "classification"
 LABELS = ("card", "card lost", "fee")
 SPEC = AnsweringSpec()
+PARAMS = 2e4
 WORDS = {"card": "the pier", "card lost": "keeper Maud", "fee": "two pence"}
 TUNING = TrainingSpec(full_learning_rate=3e-3, encoder_epochs=8, batch_size=4)
 
@@ -62,7 +63,7 @@ def example(n: int, split: str) -> Question:
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> ModelRef:
     folder = build_tiny_encoder(tmp_path_factory.mktemp("models") / "tiny")
-    return resolve(ModelSpec(ref=f"path:{folder}", params=2e4, size_class="small"))
+    return resolve(ModelSpec(ref=f"path:{folder}", params=PARAMS, size_class="small"))
 
 
 @pytest.fixture
@@ -82,7 +83,13 @@ def retrieval(examples: ExampleSet) -> Retrieval:
 def run_of(ref: str, task: str = TASK, **tables: Any) -> RunFile:
     data = {"examples": "e"} if task == TASK else {"documents": "d", "questions": "q"}
     return parse_run(
-        {"name": "cards", "task": task, "data": data, "models": [{"ref": ref}], **tables}
+        {
+            "name": "cards",
+            "task": task,
+            "data": data,
+            "models": [{"ref": ref, "params": PARAMS}],
+            **tables,
+        }
     )
 
 
