@@ -18,10 +18,10 @@ BENCH_STAMP := $(VENV)/.installed-benchmark
 export DO_NOT_TRACK := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help install demo weaviate test test-servers check format bench bench-index bench-advice bench-race clean clean-all
+.PHONY: help install demo weaviate test test-servers check format bench bench-index bench-advice bench-race bench-decision clean clean-all
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # A stamp is touched last, so an interrupted install is done again; a half-made venv is replaced.
 $(STAMP): pyproject.toml constraints.txt
@@ -82,7 +82,13 @@ bench-advice: $(STAMP) ## judge the advice on papers left out, beside simpler ru
 	$(BIN)/python -m tests.benchmarks.advice
 
 bench-race: $(STAMP) ## simulate races under a budget with known truths (a quarter of an hour)
+	$(BIN)/python -m tests.benchmarks.truths
 	$(BIN)/python -m tests.benchmarks.race
+
+# BENCH_ARGS="--list" names the scenarios, BENCH_ARGS="--scenarios tickets" takes one; what was
+# measured is kept under .adapt/bench-decision, so that the same command goes on where it stopped.
+bench-decision: $(STAMP) ## measure live scenarios, once, and decide them under budgets
+	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks.decision $(BENCH_ARGS)
 
 clean: ## remove build and tool caches; results (runs/, .adapt/) stay
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,16 +10,19 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from flows.build_index import show
+from flows.changes import collect_changed, follow_changed
 from flows.collecting import collect_data, collect_knowledge
 from flows.measure import Inputs, Measured, measure, measure_running
 from flows.race import race
 from flows.steps import Stages, step
 from tasks.across import choose_among
 from tasks.artifacts import PathName
+from tasks.clashes import check_limits
 from tasks.core.decide import Verdict
 from tasks.core.race import Cost
 from tasks.machine import PROCESS
 from tasks.models.spending import BudgetError, spending
+from tasks.pace import matmul_rate, with_estimates
 from tasks.plan import advise, make_plan
 from tasks.preview import notes
 from tasks.racing import as_cost, less
@@ -71,8 +74,11 @@ def adapt(
     root = Path(runfile).parent
     corpus, examples = collect_data(stages, run, root)
     general = collect_knowledge(stages, run, root)
+    changed = collect_changed(stages, run, root, corpus)
     plan = make_plan(run, corpus, examples)
-    for note in notes(run, plan, examples):
+    check_limits(run, plan, examples)
+    rate = matmul_rate() if any(planned.paths for planned in plan.models) else 0.0
+    for note in notes(run, plan, examples, rate):
         print(note)
     settings = stages(
         "choose index settings", choose_settings, corpus=corpus, examples=examples,
@@ -84,7 +90,8 @@ def adapt(
     )  # fmt: skip
     if not stages.done[-1].reused:
         show(built)
-    inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen))
+    after = follow_changed(stages, run, corpus, changed, examples, settings.chosen)
+    inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen), after)
     with spending(run) as account:
         outcomes = each_model(stages, inputs, plan)
         measured = [one for one in outcomes if isinstance(one, Measured)]
@@ -100,7 +107,7 @@ def adapt(
         run_id=PROCESS,
         corpus=corpus,
         examples=examples,
-        plan=plan.model_copy(update={"index": settings}),
+        plan=with_estimates(run, examples, plan, rate).model_copy(update={"index": settings}),
         scorecards=scorecards,
         trainings=tuple(training for one in measured for training in one.trainings),
         general=tuple(score for one in measured for score in one.general),

@@ -237,15 +237,20 @@ def init(
         Path | None, typer.Option(help="Questions with answers, .jsonl or .csv.")
     ] = None,
     examples: Annotated[
-        Path | None, typer.Option(help="To classify instead: texts with labels, .jsonl or .csv.")
+        Path | None,
+        typer.Option(help="Instead: texts with labels or references, .jsonl or .csv."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="What the examples are for: classification (default), translation, …"),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name; default: DIR's.")] = None,
 ) -> None:
-    """Write a commented run file for your own documents and questions, or labelled examples."""
+    """Write a commented run file for your own documents and questions, or examples."""
     from flows.console import print_written
     from tasks.scaffold import scaffold
 
-    print_written(scaffold(folder, documents, questions, name, examples))
+    print_written(scaffold(folder, documents, questions, name, examples, task))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,18 @@ def decide(
     ] = None,
     memory_gib: Annotated[float | None, typer.Option(help="Limit: GiB of memory.")] = None,
     seconds_per_question: Annotated[float | None, typer.Option(help="Limit: latency.")] = None,
+    seconds_p95: Annotated[
+        float | None, typer.Option(help="Limit: seconds for 95 of 100 single questions.")
+    ] = None,
+    money_per_question: Annotated[
+        float | None, typer.Option(help="Limit: a hosted model's price of an answer.")
+    ] = None,
+    energy_wh_per_question: Annotated[
+        float | None, typer.Option(help="Limit: watt-hours of an answer.")
+    ] = None,
+    min_refused: Annotated[
+        float | None, typer.Option(help="Limit: least share of unanswerable questions refused.")
+    ] = None,
     train_seconds: Annotated[float | None, typer.Option(help="Limit: training time.")] = None,
     max_forgetting: Annotated[
         float | None, typer.Option(help="Limit: general accuracy lost.")
@@ -70,8 +82,9 @@ def decide(
 
     changes = changes_of(
         min_gain=min_gain, confidence=confidence, primary=primary, memory_gib=memory_gib,
-        seconds_per_question=seconds_per_question, train_seconds=train_seconds,
-        max_forgetting=max_forgetting,
+        seconds_per_question=seconds_per_question, seconds_p95=seconds_p95,
+        money_per_question=money_per_question, energy_wh_per_question=energy_wh_per_question,
+        min_refused=min_refused, train_seconds=train_seconds, max_forgetting=max_forgetting,
     )  # fmt: skip
     finished = read_finished(folder, changes)
     outcome = decide_again(finished)

@@ -11,7 +11,7 @@ from tasks.run import RunFile
 collect_documents = step(collect.collect_documents, "collect documents", cached=False)
 collect_questions = step(collect.collect_questions, "collect questions", cached=False)
 collect_canaries = step(refresh.collect_canaries, "collect canary questions", cached=False)
-collect_examples = step(collect.collect_examples, "collect examples", cached=False)
+collect_examples = step(collect.collect_for_task, "collect examples", cached=False)
 training_corpus = step(collect.training_corpus, "collect training examples", cached=False)
 collect_general = step(collect.collect_general, "collect general questions", cached=False)
 
@@ -19,7 +19,7 @@ collect_general = step(collect.collect_general, "collect general questions", cac
 def collect_data(stages: Stages, run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
     """What a run measures with; stops where it cannot decide anything."""
     if run.data.examples is not None:
-        corpus, examples = _labelled(stages, run, root)
+        corpus, examples = _examples(stages, run, root)
     else:
         corpus = _documents(stages, run, root)
         examples = stages(
@@ -34,7 +34,7 @@ def collect_data(stages: Stages, run: RunFile, root: Path) -> tuple[Corpus, Exam
 def collect_for_index(stages: Stages, run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
     """What an index follows and is tried with, also where questions ask about what is gone."""
     if run.data.examples is not None:
-        return _labelled(stages, run, root)
+        return _examples(stages, run, root)
     corpus = _documents(stages, run, root)
     examples = stages(
         "collect canary questions", collect_canaries, source=run.data.at(root, "questions"),
@@ -56,10 +56,10 @@ def _documents(stages: Stages, run: RunFile, root: Path) -> Corpus:
     return stages("collect documents", collect_documents, source=source)
 
 
-def _labelled(stages: Stages, run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
-    """Labelled examples, and the training ones among them as what is searched."""
+def _examples(stages: Stages, run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
+    """Examples with labels or references, and the training ones among them as what is searched."""
     examples = stages(
-        "collect examples", collect_examples, source=run.data.at(root, "examples"),
-        data=run.data, seed=run.seed,
+        "collect examples", collect_examples, task=run.task, root=root, data=run.data,
+        seed=run.seed,
     )  # fmt: skip
     return stages("collect training examples", training_corpus, examples=examples), examples

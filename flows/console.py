@@ -128,6 +128,8 @@ def print_written(written: Written) -> None:
     counts = ", ".join(f"{count} {split}" for split, count in written.questions.items())
     if written.labels:
         console.print(f"Read examples of {len(written.labels)} labels: {counts}.")
+    elif not written.documents:
+        console.print(f"Read examples for {written.task}: {counts}.")
     else:
         console.print(f"Read {written.documents} documents; questions: {counts}.")
     for dropped in written.dropped:

@@ -30,6 +30,10 @@ def decide(
     primary: Literal["f1", "exact_match", "contains", "macro_f1", "accuracy"] | None = None,
     memory_gib: float | None = None,
     seconds_per_question: float | None = None,
+    seconds_p95: float | None = None,
+    money_per_question: float | None = None,
+    energy_wh_per_question: float | None = None,
+    min_refused: float | None = None,
     train_seconds: float | None = None,
     max_forgetting: float | None = None,
 ) -> Outcome:
@@ -43,13 +47,18 @@ def decide(
         primary: The metric that decides.
         memory_gib: Memory that a model may use, GiB.
         seconds_per_question: Mean seconds that an answer may take.
+        seconds_p95: Seconds within which 95 of 100 single questions are answered.
+        money_per_question: What a hosted model's answer may cost.
+        energy_wh_per_question: Watt-hours that an answer may take.
+        min_refused: Share of the questions without an answer that must be refused.
         train_seconds: Longest training allowed.
         max_forgetting: Largest drop in general accuracy allowed, 0 to 1.
     """
     changes = decision.changes_of(
         min_gain=min_gain, confidence=confidence, primary=primary, memory_gib=memory_gib,
-        seconds_per_question=seconds_per_question, train_seconds=train_seconds,
-        max_forgetting=max_forgetting,
+        seconds_per_question=seconds_per_question, seconds_p95=seconds_p95,
+        money_per_question=money_per_question, energy_wh_per_question=energy_wh_per_question,
+        min_refused=min_refused, train_seconds=train_seconds, max_forgetting=max_forgetting,
     )  # fmt: skip
     finished, stages = read_finished(Path(folder), changes), Stages()
     found = [one for planned in finished.models for one in decided(stages, finished, planned)]

@@ -6,13 +6,15 @@ same stages.
 
 from typing import NamedTuple
 
+from flows.changes import After, ask_changed
 from flows.steps import Stages, step
-from tasks import evaluate, forgetting, tuning
+from tasks import evaluate, forgetting, latency, robustness, tuning
 from tasks.artifacts import (
     Adapter,
     ExampleSet,
     General,
     GeneralScore,
+    ModelRef,
     PathName,
     Retrieval,
     Scorecard,
@@ -24,6 +26,7 @@ from tasks.core.decide import Decision, Verdict
 from tasks.core.race import Cost, State
 from tasks.core.race_record import Raced
 from tasks.core.race_state import FREE, WHOLE
+from tasks.core.stats import Interval
 from tasks.core.veto import Veto
 from tasks.decision import decide_on, verdict_on
 from tasks.machine import PROCESS
@@ -38,16 +41,19 @@ train = step(tuning.train_path, "fine-tune", tensors=True)
 choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
 answer = step(evaluate.answer_split, "answer", tensors=True)
 check_general = step(forgetting.general_score, "general knowledge", tensors=True)
+answer_misspelled = step(robustness.answer_misspelled, "answer misspelled", tensors=True)
+time_answers = step(latency.time_answers, "time", tensors=True)
 decide = step(decide_on, "decide", cached=False)
 
 
 class Inputs(NamedTuple):
-    """What every model is measured with."""
+    """What every model is measured with; `after` is what changes later, if that is told."""
 
     run: RunFile
     examples: ExampleSet
     general: General | None
     retrieval: Retrieval
+    after: After | None = None
 
 
 class Measured(NamedTuple):
@@ -80,7 +86,7 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     for path in planned.paths:
         training = tune(stages, inputs, planned, path) if is_tuned(path) else None
         built[path] = build(stages, inputs, planned, path, training)
-        if inputs.general is not None and planned.model.open_weights:
+        if is_checked(inputs, planned.model):
             general[path] = know(stages, inputs, built[path].system)
         cards[path] = score(stages, inputs, built[path], "dev", general)
     decision, vetoes = stages(
@@ -97,10 +103,15 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     )
 
 
+def is_checked(inputs: Inputs, model: ModelRef) -> bool:
+    """Whether general knowledge is checked: there are questions, and the model can be asked."""
+    return inputs.general is not None and model.tells_likelihood
+
+
 def measure_running(stages: Stages, inputs: Inputs, planned: Planned, runs: System) -> Measured:
     """A system that runs already answers the same questions, as it is: the one to beat."""
     system, general = followed(runs), {}
-    if inputs.general is not None and system.model.open_weights:
+    if is_checked(inputs, system.model):
         bare = system.model_copy(update={"adapter": None, "retrieval": None})
         general = {one.path: know(stages, inputs, one) for one in (bare, system)}
     built = Built(system, None, planned.model.ref)
@@ -138,13 +149,21 @@ def build(
 def tune(
     stages: Stages, inputs: Inputs, planned: Planned, path: PathName, share: float = WHOLE
 ) -> Training:
-    """Fine-tune one adapter, on prompts with or without passages, on a share of the examples."""
-    run = inputs.run
+    """Fine-tune one adapter, on prompts with or without passages, on a share of the examples.
+
+    An encoder's one head serves both paths: the second finds it trained.
+    """
+    run, model = inputs.run, planned.model
+    if not model.generates:
+        path = "finetune"
     return stages(
-        f"fine-tune: {path}{part(share)}", train, model=planned.model, path=path,
+        f"fine-tune: {path}{part(share)}", train, model=model, path=path,
         examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
         general=inputs.general, spec=run.training, seed=run.seed, share=share,
-        prompt=training_prompt(path, run.answering, run.task, inputs.examples.labels),
+        prompt=training_prompt(
+            path, run.answering, run.task, inputs.examples.labels, inputs.examples.constraints,
+            generates=model.generates,
+        ),
     )  # fmt: skip
 
 
@@ -187,7 +206,37 @@ def score(
         system, answers, run.decision.primary, general.get(system.path), base_of(general),
         built.training, PROCESS, run.price(system.model.ref),
     )  # fmt: skip
+    if split == "dev":
+        more = wait(stages, inputs, system) | misspell(stages, inputs, system, card)
+        more |= ask_changed(stages, run, inputs.after, system, card)
+        card = card.model_copy(update={"metrics": card.metrics | more})
     return card.model_copy(update={"model": built.model})
+
+
+def wait(stages: Stages, inputs: Inputs, system: System) -> dict[str, Interval]:
+    """How long single answers take, where a limit asks for it."""
+    if inputs.run.limits.seconds_p95 is None:
+        return {}
+    cost = stages(
+        f"time: {system.path}", time_answers, system=system, examples=inputs.examples,
+        seed=inputs.run.seed,
+    )  # fmt: skip
+    return latency.waiting(cost)
+
+
+def misspell(
+    stages: Stages, inputs: Inputs, system: System, card: Scorecard
+) -> dict[str, Interval]:
+    """What a system scores on misspelled questions, where the run file asks for it."""
+    run = inputs.run
+    if run.data.misspelled == 0:
+        return {}
+    answers = stages(
+        f"answer misspelled: {system.path}", answer_misspelled, system=system,
+        examples=inputs.examples, share=run.data.misspelled, seed=run.seed,
+        batch_size=run.answering.batch_size,
+    )  # fmt: skip
+    return robustness.lost_to_misspelling(card, answers)
 
 
 def base_of(general: dict[PathName, GeneralScore]) -> GeneralScore | None:

@@ -7,63 +7,99 @@ later one with a greater budget has for nothing.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from flows.measure import Built, Inputs, Measured, base_of, build, conclude, know, known, part, tune
+from flows.measure import (
+    Built,
+    Inputs,
+    Measured,
+    base_of,
+    build,
+    conclude,
+    is_checked,
+    know,
+    known,
+    part,
+    tune,
+    wait,
+)
 from flows.steps import Stages, step
 from tasks import blocks, evaluate, pace
 from tasks.artifacts import Answer, Answers, GeneralScore, PathName, Scorecard, Training
 from tasks.artifacts import Cost as Took
-from tasks.core.race import Cost, Measure, State
+from tasks.core.decide import Verdict
+from tasks.core.race import Cost, Measure, State, Stop
 from tasks.core.race_record import raced
 from tasks.core.race_replay import answered, without
 from tasks.core.race_state import FREE, UNTRAINED, Spend
 from tasks.core.sequential import blocks as block_ends
+from tasks.core.veto import Veto
 from tasks.decision import decide_raced, vetoes_of
 from tasks.machine import PROCESS, machine_id
+from tasks.metrics import values
 from tasks.models.spending import current
 from tasks.plan import advise
 from tasks.prompts import is_tuned
 from tasks.racing import Speed, Taken, drive, less, open_race, sizes_of, speed
 from tasks.results.outcome import Planned
+from tasks.run import RunFile
 from tasks.store import get_rows
 
 answer_block = step(blocks.answer_block, "answer block", tensors=True)
 T = TypeVar("T")
 
 
+class Finish(NamedTuple):
+    """How a race ended: its whole log, the last verdict, scorecards, and limits that they break."""
+
+    state: State
+    stop: Stop
+    cards: tuple[Scorecard, ...]
+    seen: tuple[Veto, ...]
+
+
 def race(stages: Stages, inputs: Inputs, planned: Planned, budget: Cost) -> Measured:
-    """Measure what the budget pays for; a path that breaks a limit leaves, and the race goes on."""
+    """Measure what the budget pays for, and conclude from it."""
     lane = Lane(stages, inputs, planned)
-    state = start = lane.start(budget, speed())
-    while True:
-        state, stop = drive(state, lane.take)
-        whole = replace(start, done=state.done)
-        cards = lane.scorecards(whole, stop.choice.path)
-        seen = tuple(veto for card in cards for veto in vetoes_of(inputs.run, card))
-        vetoes = planned.vetoes + seen
-        left = without(state, {veto.path for veto in vetoes})
-        if left == state or not left.race.contenders:
-            break
-        state = left
-    record = raced(whole, stop, budget, lane.spent, {veto.path: veto.text for veto in seen})
-    decision = decide_raced(whole, stop, cards, vetoes)
-    winner = lane.standing(whole).get(decision.path or "")
+    end = run_out(lane, budget, speed())
+    vetoes = planned.vetoes + end.seen
+    barred = {veto.path: veto.text for veto in end.seen}
+    record = raced(end.state, end.stop, budget, lane.spent, barred)
+    decision = decide_raced(end.state, end.stop, end.cards, vetoes)
+    winner = lane.standing(end.state).get(decision.path or "")
     verdict, test = conclude(
         stages, inputs, planned, decision, vetoes, winner, lane.general, record
     )
     if winner is None and decision.path is not None:
-        why = f"the budget paid for no answer of {decision.path}. {stop.certainty}"
-        advice = advise(inputs.run, planned.model_copy(update={"reason": why}), seen)
-        verdict = replace(advice, race=record)
+        verdict = replace(advised(inputs.run, planned, end, decision.path), race=record)
     return Measured(
         verdict=verdict,
-        scorecards=(*cards, *test),
+        scorecards=(*end.cards, *test),
         trainings=lane.trainings(),
         general=known(planned, lane.general),
-        race=whole,
+        race=end.state,
         spent=lane.spent,
     )
+
+
+def run_out(lane: "Lane", budget: Cost, here: Speed) -> Finish:
+    """Race until the verdict stands; a path that breaks a limit leaves, and the race goes on."""
+    state = start = lane.start(budget, here)
+    while True:
+        state, stop = drive(state, lane.take)
+        whole = replace(start, done=state.done)
+        cards = lane.scorecards(whole, stop.choice.path)
+        seen = tuple(veto for card in cards for veto in vetoes_of(lane.inputs.run, card))
+        left = without(state, {veto.path for veto in lane.planned.vetoes + seen})
+        if left == state or not left.race.contenders:
+            return Finish(whole, stop, cards, seen)
+        state = left
+
+
+def advised(run: RunFile, planned: Planned, end: Finish, path: str) -> Verdict:
+    """The verdict where the budget paid for no answer of the path that stands."""
+    why = f"the budget paid for no answer of {path}. {end.stop.certainty}"
+    return advise(run, planned.model_copy(update={"reason": why}), end.seen)
 
 
 class Lane:
@@ -87,7 +123,7 @@ class Lane:
             if not is_tuned(path) and min(less(budget, self.spent)) > 0:
                 self._build(path, UNTRAINED, None)
         left = less(budget, self.spent)
-        if self.inputs.general is not None and any(map(is_tuned, self.planned.paths)):
+        if is_checked(self.inputs, self.planned.model) and any(map(is_tuned, self.planned.paths)):
             checks = 2 * pace.general_seconds(self.planned.model.params, here.rate)
             left = less(left, Cost(seconds=checks))
         return open_race(
@@ -126,7 +162,11 @@ class Lane:
             run.price(self.planned.model.ref),
         )  # fmt: skip
         cost = card.cost | ({"train_share": share} if built.training else {})
-        return card.model_copy(update={"cost": cost})
+        metrics = card.metrics
+        if run.limits.seconds_p95 is not None:
+            timed, _ = self._pay(lambda: wait(self.stages, self.inputs, built.system))
+            metrics = metrics | timed
+        return card.model_copy(update={"cost": cost, "metrics": metrics})
 
     def trainings(self) -> tuple[Training, ...]:
         """Every training, pilots too."""
@@ -154,7 +194,7 @@ class Lane:
             )
             self.answers.setdefault(key, []).append(answers)
             rows = get_rows(answers.blob, Answer)
-            scores += [row.scores[self.inputs.run.decision.primary] for row in rows]
+            scores += values(rows, self.inputs.run.decision.primary)
             cost, price = cost.plus(paid), price.plus(_price(answers.cost, self._money(rows)))
         return Taken(cost, price, tuple(scores))
 
@@ -173,7 +213,7 @@ class Lane:
 
     def _check_general(self, tuned: Built) -> None:
         base = next((one for one in self.built.values() if one.training is None), None)
-        if self.inputs.general is None or base is None:
+        if base is None or not is_checked(self.inputs, self.planned.model):
             return
         for one in (base, tuned):
             self.general[one.system.path], _ = self._pay(

@@ -4,7 +4,7 @@ import ast
 import importlib.util
 import inspect
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, wraps
@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from tasks.artifacts import Blob, Index, content
 from tasks.core import digest
+from tasks.known_tasks import own_modules
 from tasks.machine import runtime
 from tasks.progress import reporter
 from tasks.results.record import Stage
@@ -42,8 +43,8 @@ class ByContent(CachePolicy):
     """A result is reused if the inputs' content, the code behind it and the runtime are the same.
 
     Prefect's own INPUTS hashes paths and not what they hold, and TASK_SOURCE only a task's own
-    lines: `code` covers every module of `tasks` that the function reaches. `tensors` adds library
-    versions, dtype and device.
+    lines: `code` covers every module of `tasks` that the function reaches, and the one of a task
+    of somebody's own that the inputs name. `tensors` adds library versions, dtype and device.
     """
 
     name: str = ""
@@ -64,12 +65,26 @@ class ByContent(CachePolicy):
         """The key for these inputs; functions among them are edges, covered by the code."""
         data = {name: content(value) for name, value in inputs.items() if not callable(value)}
         base = runtime() if self.tensors else ""
-        return f"{self.name}-{digest.of_json([data, code_digest(self.module), base])}"
+        named = set(_strings(data))
+        own = [code_digest(module) for name, module in own_modules().items() if name in named]
+        return f"{self.name}-{digest.of_json([data, code_digest(self.module), base, *own])}"
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text in JSON that is no key."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for held in value.values() if isinstance(value, dict) else value:
+            yield from _strings(held)
 
 
 @cache
 def code_digest(module: str) -> str:
-    """Digest of the source of a module and of all in `tasks` that it imports, at any depth."""
+    """Digest of the source of a module and of all that it imports, at any depth.
+
+    Followed are imports from `tasks`, and from the module's own top-level package.
+    """
     sources: dict[str, str] = {}
     waiting = [module]
     while waiting:
@@ -78,20 +93,25 @@ def code_digest(module: str) -> str:
         if name in sources or spec is None or spec.origin is None:
             continue
         sources[name] = Path(spec.origin).read_text(encoding="utf-8")
-        waiting += _imports(sources[name])
+        package = spec.parent or ""
+        waiting += _imports(sources[name], package, {"tasks", module.split(".")[0]})
     return digest.of_json(sources)
 
 
-def _imports(source: str) -> Iterator[str]:
+def _imports(source: str, package: str, roots: Collection[str]) -> Iterator[str]:
+    """Modules of these top-level packages that a source in a package imports."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tasks":
-            module = str(node.module)
+        if isinstance(node, ast.ImportFrom):
+            dots = "." * node.level
+            module = importlib.util.resolve_name(f"{dots}{node.module or ''}", package or None)
+            if module.split(".")[0] not in roots:
+                continue
             yield module
             for alias in node.names:
                 if importlib.util.find_spec(module).submodule_search_locations:  # type: ignore[union-attr]
                     yield f"{module}.{alias.name}"
         elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("tasks."))
+            yield from (one.name for one in node.names if one.name.split(".")[0] in roots)
 
 
 def step(
@@ -160,7 +180,12 @@ def _lost(step: Task[..., Any], inputs: dict[str, Any]) -> bool:
     key = policy.key(dict(bound.arguments))
     if not store.exists(key):
         return False
-    return not all(_is_there(one) for one in _kept(store.read(key).result))
+    return not is_whole(store.read(key).result)
+
+
+def is_whole(value: object) -> bool:
+    """Whether all that a value refers to is there: its blobs, an index that is the present one."""
+    return all(_is_there(one) for one in _kept(value))
 
 
 def _is_there(one: Blob | Index) -> bool:

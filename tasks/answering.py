@@ -13,11 +13,14 @@ from tasks.artifacts import (
     Retrieval,
     System,
 )
-from tasks.core.labels import LEAST, log_means, normalised
+from tasks.constraints import constraint_scores
+from tasks.core.errors import InputError
+from tasks.core.labels import LEAST, log_means, normalised, votes
 from tasks.core.ranking import recall_at, reciprocal_rank
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
+from tasks.metrics import WHOLE
 from tasks.models.answerer import Answerer, load_answerer
-from tasks.prompts import chat, plain
+from tasks.prompts import chat, plain, stop_of
 from tasks.question_answering import REFUSAL
 from tasks.retrieval.demonstrations import nearest_examples
 from tasks.retrieval.search import Found, Searcher, open_index, search_latest
@@ -53,7 +56,7 @@ def retrieve(
     A labelled example never finds itself.
     """
     searcher, texts = open_index(retrieval.index), [question.question for question in questions]
-    if TASKS[task].retrieves == "documents":
+    if find_task(task).retrieves == "documents":
         return searcher.search(texts, retrieval)
     return nearest_examples(searcher, texts, retrieval, [question.id for question in questions])
 
@@ -92,7 +95,7 @@ def generate_answers(
     of no tokens and to no prompt.
     """
     found: Sequence[tuple[Passage, ...] | None] = passages or [None] * len(questions)
-    task = TASKS[prompt.task]
+    task = find_task(prompt.task)
     refusing = refuse_unfound and task.retrieves == "documents"
     unasked = [refusing and shown == () for shown in found]
     rendered = [
@@ -102,12 +105,12 @@ def generate_answers(
     asked = [i for i, skipped in enumerate(unasked) if not skipped]
     made = _made(
         decoder, prompt, [rendered[i] for i in asked], [questions[i].id for i in asked],
-        batch_size, step, timings,
+        [found[i] for i in asked], batch_size, step, timings,
     )  # fmt: skip
     refused = Made(task.read(REFUSAL), 0, 0, {})
     by_place = dict(zip(asked, made, strict=True))
     return tuple(
-        _scored(task, question, rendered[i], found[i], by_place.get(i, refused))
+        _scored(prompt, question, rendered[i], found[i], by_place.get(i, refused))
         for i, question in enumerate(questions)
     )
 
@@ -117,19 +120,23 @@ def _made(
     prompt: Prompt,
     rendered: Sequence[str],
     names: Sequence[str],
+    passages: Sequence[Sequence[Passage] | None],
     batch_size: int = 32,
     step: str = "",
     timings: list[float] | None = None,
 ) -> list[Made]:
     """What a model makes of rendered prompts: the likeliest label, or text as the task reads it.
 
-    A label stands after the prompt as an answer does in its demonstrations.
+    A label stands after the prompt as an answer does in its demonstrations. Where the prompt has
+    a vote, the labels of the passages count beside the model, or alone.
     """
+    if prompt.vote == 1:
+        return [_voted(prompt, Made("", 0, 0, {}), shown) for shown in passages]
     if not prompt.labels:
-        read = TASKS[prompt.task].read
+        read = find_task(prompt.task).read
         texts = decoder.generate(
             rendered, prompt.max_new_tokens, batch_size=batch_size, step=step, timings=timings,
-            names=names,
+            names=names, stop=stop_of(prompt),
         )  # fmt: skip
         return [Made(read(one.text), one.tokens_in, one.tokens_out, {}) for one in texts]
     space = " " if prompt.style == "plain" else ""
@@ -138,7 +145,22 @@ def _made(
     for one in decoder.choose(rendered, options, batch_size, step, timings, names):
         label, chances = chosen_label(prompt, one.log_probabilities)
         made.append(Made(label, one.tokens_in, one.tokens_out, chances))
+    if prompt.vote:
+        return [_voted(prompt, one, shown) for one, shown in zip(made, passages, strict=True)]
     return made
+
+
+def _voted(prompt: Prompt, made: Made, passages: Sequence[Passage] | None) -> Made:
+    """A model's choice with the vote of the labelled examples that were found for it.
+
+    Probabilities are mixed in the prompt's proportion; where nothing is found, the model's stand.
+    """
+    if not passages and made.probabilities:
+        return made
+    found = votes(prompt.labels, [(one.tags[0], one.score) for one in passages or ()])
+    own, vote = made.probabilities, prompt.vote
+    chances = {one: (1 - vote) * own.get(one, 0.0) + vote * found[one] for one in prompt.labels}
+    return made._replace(text=max(chances, key=chances.__getitem__), probabilities=chances)
 
 
 def chosen_label(
@@ -159,7 +181,7 @@ def levelled(prompt: Prompt, rows: Sequence[Answer]) -> tuple[Prompt, tuple[Answ
     shares = [[max(one, LEAST) for one in row.probabilities.values()] for row in rows]
     name = f"{prompt.name}, levelled"
     fair = prompt.model_copy(update={"prior": log_means(shares), "name": name})
-    score, again = TASKS[prompt.task].score, []
+    score, again = find_task(prompt.task).score, []
     for row, chances in zip(rows, shares, strict=True):
         label, fresh = chosen_label(fair, [math.log(one) for one in chances])
         asked = Question(id=row.question_id, question=row.question, answers=row.expected)
@@ -170,13 +192,15 @@ def levelled(prompt: Prompt, rows: Sequence[Answer]) -> tuple[Prompt, tuple[Answ
 
 
 def _scored(
-    task: Task,
+    prompt: Prompt,
     question: Question,
-    prompt: str,
+    rendered: str,
     passages: tuple[Passage, ...] | None,
     made: Made,
 ) -> Answer:
-    scores = task.score(made.text, question)
+    task = find_task(prompt.task)
+    scores = _own_scores(task, made.text, question)
+    scores |= constraint_scores(made.text, question.question, prompt.constraints)
     if passages is not None and question.document is not None and task.retrieves == "documents":
         ranked = [passage.document for passage in passages]
         scores["recall_at_k"] = recall_at(ranked, question.document, len(ranked))
@@ -187,7 +211,7 @@ def _scored(
         kind=question.kind,
         question=question.question,
         expected=question.answers,
-        prompt=prompt,
+        prompt=rendered,
         passages=passages or (),
         answer=made.text,
         scores=scores,
@@ -197,9 +221,27 @@ def _scored(
     )
 
 
+def _own_scores(task: Task, answer: str, question: Question) -> dict[str, float]:
+    """What a task's own metrics say of one answer, checked: they may be anybody's.
+
+    Raises:
+        InputError: a score is no number from 0 to 1, or one that may decide is missing.
+    """
+    scores = dict(task.score(answer, question))
+    wrong = {name: value for name, value in scores.items() if not 0 <= value <= 1}
+    missing = [name for name in task.deciding if name not in scores and name not in WHOLE]
+    if wrong or missing:
+        raise InputError(
+            f"task {task.name}: score of {question.id}",
+            ", ".join([*(f"{name} {value}" for name, value in wrong.items()), *missing]),
+            f"numbers from 0 to 1, {', '.join(task.deciding)} among them", "Mend the task's score.",
+        )  # fmt: skip
+    return scores
+
+
 def reply(system: System, question: str) -> Reply:
     """One answer outside any evaluation, from what the index's name points at now."""
-    task = TASKS[system.prompt.task]
+    task = find_task(system.prompt.task)
     found: tuple[Passage, ...] | None = None
     searched: str | None = None
     if system.retrieval:
@@ -211,5 +253,5 @@ def reply(system: System, question: str) -> Reply:
             return Reply(task.read(REFUSAL), (), searched)
     decoder = load_answerer(system.model.ref, system.adapter)
     prompt = render(decoder, system.prompt, question, found)
-    (made,) = _made(decoder, system.prompt, [prompt], ["the question"])
+    (made,) = _made(decoder, system.prompt, [prompt], ["the question"], [found])
     return Reply(made.text, found or (), searched, made.probabilities)

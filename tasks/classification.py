@@ -41,7 +41,6 @@ CLASSIFICATION = Task(
     name="classification",
     data=("examples",),
     retrieves="examples",
-    grounding="",
     turn=("Text", "Label"),
     untuned=(
         Wording("labels listed", "plain", LISTED, examples=True),
@@ -56,7 +55,6 @@ CLASSIFICATION = Task(
     ),
     target=target,
     demonstrators=demonstrators,
-    read=str.strip,
     score=score,
     metrics=("macro_f1", "accuracy", "calibration_error"),
     deciding=("macro_f1", "accuracy"),
@@ -66,4 +64,5 @@ CLASSIFICATION = Task(
         "answering": {"demonstrations": 12, "prompt_sample": 48},
         "training": {"epochs": 4, "epochs_with_passages": 2},
     },
+    labels=True,
 )

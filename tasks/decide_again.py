@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from tasks.across import choose_among
 from tasks.artifacts import Answer, Scorecard
@@ -15,7 +16,7 @@ from tasks.core.race_record import Raced, raced
 from tasks.core.race_replay import settle, without
 from tasks.core.race_state import FREE
 from tasks.core.rule import RuleAdvice
-from tasks.core.veto import Veto, fact_vetoes
+from tasks.core.veto import ESTIMATE, Veto, fact_vetoes
 from tasks.decision import decide_raced, verdict_on, vetoes_of
 from tasks.metrics import values
 from tasks.plan import rule_and_evidence, settings
@@ -26,9 +27,11 @@ from tasks.run import DecisionSpec, RunFile
 MEMORY = "memory_gib"
 
 
-def changes_of(**given: float | str | None) -> dict[str, dict[str, float | str]]:
+def changes_of(**given: float | str | None) -> dict[str, dict[str, Any]]:
     """Settings that were given, under the tables of the run file that hold them."""
-    changes: dict[str, dict[str, float | str]] = {"decision": {}, "limits": {}}
+    changes: dict[str, dict[str, Any]] = {"decision": {}, "limits": {}}
+    if given.get("primary") is not None:
+        changes["decision"]["weights"] = {}  # a metric takes the place of a utility
     for key, value in given.items():
         if value is not None:
             changes["decision" if key in DecisionSpec.model_fields else "limits"][key] = value
@@ -74,8 +77,28 @@ def all_vetoes(finished: Finished, planned: Planned) -> tuple[Veto, ...]:
             open_weights=True, documents=1, examples=1, min_examples=0,
             answer_gib=planned.answer_gib, train_gib=planned.train_gib, memory_gib=limit,
         )  # fmt: skip
+    known = tuple(veto for veto in known if not _lifted(veto, finished.run))
+    _check_timed(finished, planned)
     measured = [vetoes_of(finished.run, card) for card in finished.dev(planned.model.ref)]
     return known + tuple(veto for found in measured for veto in found)
+
+
+def _lifted(veto: Veto, run: RunFile) -> bool:
+    """Whether an estimate of time is within the limits as they are now."""
+    if veto.basis != ESTIMATE or veto.limit == MEMORY or veto.value is None:
+        return False
+    allowed = getattr(run.limits, veto.limit)
+    return allowed is None or veto.value <= allowed
+
+
+def _check_timed(finished: Finished, planned: Planned) -> None:
+    limit = finished.run.limits.seconds_p95
+    cards = finished.dev(planned.model.ref)
+    if limit is not None and any("seconds_p95" not in card.metrics for card in cards):
+        raise InputError(
+            "limits.seconds_p95", limit, "a run that timed single answers",
+            "Run again with this limit in the run file: what else is kept costs nothing.",
+        )  # fmt: skip
 
 
 def compare(

@@ -1,6 +1,7 @@
 """From scorecards to a verdict: measured vetoes, the decision, and what stands beside it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tasks.artifacts import Answer, Blob, Scorecard
 from tasks.core.decide import (
@@ -17,12 +18,18 @@ from tasks.core.race import State, Stop
 from tasks.core.race_record import Raced
 from tasks.core.race_replay import race_flips
 from tasks.core.rule import RuleAdvice
-from tasks.core.veto import Veto, measured_vetoes
+from tasks.core.stats import Interval
+from tasks.core.veto import Bound, Veto, measured_vetoes
 from tasks.metrics import values
 from tasks.plan import rule_and_evidence, settings
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
 from tasks.store import get_rows
+
+VOTE = (
+    "rag is the vote of the nearest labelled examples, found by {} and weighted by similarity; "
+    "the model itself is not asked"
+)
 
 
 def decide_on(
@@ -50,16 +57,33 @@ def _first(paths: Sequence[Measured]) -> list[Measured]:
 
 def vetoes_of(run: RunFile, card: Scorecard) -> tuple[Veto, ...]:
     """Limits that a scorecard's measurements break."""
-    trained = float(card.cost.get("train_seconds") or 0.0)
+    limits, seen, cost = run.limits, card.metrics, card.cost
+    trained = float(cost.get("train_seconds") or 0.0)
+    energy = None if cost.get("energy_kwh") is None else 1000 * cost["energy_kwh"] / card.n
     return measured_vetoes(
         card.path,
-        forgetting=card.metrics.get("forgetting"),
-        max_forgetting=run.limits.max_forgetting,
-        seconds_per_question=card.metrics.get("seconds_per_question"),
-        max_seconds_per_question=run.limits.seconds_per_question,
-        train_seconds=trained or None,
-        max_train_seconds=run.limits.train_seconds,
-    )
+        (
+            Bound("max_forgetting", seen.get("forgetting"), limits.max_forgetting,
+                  "of general accuracy lost"),
+            Bound("seconds_per_question", seen.get("seconds_per_question"),
+                  limits.seconds_per_question, "seconds a question"),
+            Bound("seconds_p95", seen.get("seconds_p95"), limits.seconds_p95,
+                  "seconds a question, asked one at a time, in 95 of 100"),
+            Bound("train_seconds", exactly(trained or None), limits.train_seconds,
+                  "seconds to train"),
+            Bound("money_per_question", seen.get("money_per_question"), limits.money_per_question,
+                  f"{run.currency} a question"),
+            Bound("energy_wh_per_question", exactly(energy), limits.energy_wh_per_question,
+                  "Wh a question"),
+            Bound("min_refused", seen.get("refused_unanswerable"), limits.min_refused,
+                  "of the questions without an answer refused", least=True),
+        ),
+    )  # fmt: skip
+
+
+def exactly(value: float | None) -> Interval | None:
+    """A number that was measured once, as an interval of no width."""
+    return None if value is None else Interval(value, value, value)
 
 
 def measured(card: Scorecard) -> Measured:
@@ -84,6 +108,8 @@ def verdict_on(
 ) -> Verdict:
     """The verdict on one measured model, its winner's test score beside it."""
     rule, evidence = weighed or rule_and_evidence(run, planned.model)
+    if "rag" in planned.paths and not planned.model.generates:
+        decision = replace(decision, reasons=(*decision.reasons, VOTE.format(run.index.encoder)))
     score = (
         TestScore(test.primary, test.metrics[test.primary], test.n, times_read) if test else None
     )

@@ -14,9 +14,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from tasks.artifacts import ModelRef, Value
-from tasks.core import estimate
 from tasks.core.errors import InputError
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
+from tasks.memory import memory_needs
 from tasks.models.endpoint import address
 from tasks.models.references import (
     resolve,
@@ -25,6 +25,7 @@ from tasks.models.references import (
     weights_folder,
     weights_here,
 )
+from tasks.plan import check_task
 from tasks.run import RunFile
 from tasks.services import services
 
@@ -183,7 +184,10 @@ def disk(needed: float) -> Check:
 
 def data_there(run: RunFile, folder: Path) -> Iterable[Check]:
     """Whether the files that a run file names are there."""
-    named = {key: str(getattr(run.data, key)) for key in TASKS[run.task].data}
+    named = {key: str(getattr(run.data, key)) for key in find_task(run.task).data}
+    for key in ("glossary", "json_schema"):
+        if (path := getattr(run.data, key)) is not None:
+            named[key.replace("_", " ")] = path
     if run.general is not None:
         named |= {"general items": run.general.items, "general text": run.general.text}
     for name, path in named.items():
@@ -214,6 +218,7 @@ def model_here(model: ModelRef, run: RunFile) -> Check:
             return Check(name=name, status="ok", found=f"a key is set for {address()}")
         if scheme in ("package", "path"):
             weights_folder(model.ref)
+        check_task(run, model)
     except InputError as fault:
         found = f"{fault.value}; allowed: {fault.allowed}"
         return Check(name=name, status="fail", found=found, remedy=fault.remedy)
@@ -239,11 +244,11 @@ def _fits(name: str, model: ModelRef, run: RunFile) -> Check:
 
     there = run.limits.memory_gib or memory_gib()
     width = 2 if dtype_name() == "bfloat16" else 4
-    shape = (model.params, model.layers, model.hidden)
-    tokens = run.training.max_tokens
     # One prompt at a time: a batch that is too large is halved until it fits.
-    answering = estimate.answer_gib(*shape, 1, tokens, width)
-    training = estimate.train_gib(*shape, 1, tokens, width, rank=run.training.rank)
+    one = (1, run.training.max_tokens)
+    answering, training = memory_needs(
+        run, model, answering=one, training=one, bytes_per_param=width
+    )
     if answering is None or training is None:
         remedy = "Give `params` in the run file, so that memory can be estimated."
         return Check(name=name, status="warn", found="number of parameters unknown", remedy=remedy)
@@ -251,6 +256,6 @@ def _fits(name: str, model: ModelRef, run: RunFile) -> Check:
     if training <= there:
         return Check(name=name, status="ok", found=found)
     if answering <= there:
-        remedy = "Only prompt and rag can be measured; tuning needs a larger machine."
+        remedy = "Only untuned paths can be measured; tuning needs a larger machine."
         return Check(name=name, status="warn", found=found, remedy=remedy)
     return Check(name=name, status="warn", found=found, remedy=ADVISED)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 
+from tasks import constraints
 from tasks.answering import generate_answers, levelled, refuses_unfound, retrieve
 from tasks.artifacts import (
     QUESTION_ANSWERING,
@@ -24,12 +25,12 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.core import digest
-from tasks.core.stats import mean_interval
+from tasks.core.stats import Interval, mean_interval
 from tasks.data.collect import read_questions
 from tasks.forgetting import forgotten
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.machine import metered
-from tasks.metrics import by_kind, intervals, values
+from tasks.metrics import by_kind, intervals, likelihood, values
 from tasks.models.answerer import load_answerer
 from tasks.models.spending import current
 from tasks.prompts import candidates, is_tuned
@@ -56,22 +57,33 @@ def choose_prompt(
 
     A tuned path is asked about the tenth that its training held out, any other about a sample
     in which every kind has its proportion; never about its own demonstrations. An untuned prompt
-    that chooses among labels is tried as it is, and less what it favours whatever the text.
+    that chooses among labels is tried as it is, and less what it favours whatever the text. Of two
+    that score the same, the one counts for which the right labels are likelier.
     """
     train = read_questions(examples, "train")
-    pick = TASKS[task].demonstrators
+    pick = find_task(task).demonstrators
     shown = () if is_tuned(path) else pick(train, spec.demonstrations, seed)
     rest = [question for question in train if question not in shown]
     if is_tuned(path):
         _, asked = hold_out(train, validation, seed)
     else:
         asked = sample(rest, spec.prompt_sample, seed)
+
+    def options(demonstrations: Sequence[Question]) -> tuple[Prompt, ...]:
+        return candidates(
+            path, spec, demonstrations, task, examples.labels, examples.constraints,
+            generates=model.generates,
+        )  # fmt: skip
+
+    prompts = options(shown)
+    if len(prompts) == 1:
+        return prompts[0]
     if not asked:  # there are so few that all of them are shown
-        return candidates(path, spec, (), task, examples.labels)[0]
+        return options(())[0]
     found = retrieve(retrieval, asked, task) if retrieval else None
     decoder = load_answerer(model.ref, adapter)
-    best: tuple[float, Prompt] | None = None
-    for prompt in candidates(path, spec, shown, task, examples.labels):
+    best: tuple[tuple[float, float], Prompt] | None = None
+    for prompt in prompts:
         answers = generate_answers(
             decoder, prompt, asked, found, refuse_unfound=refuses_unfound(retrieval),
             batch_size=spec.batch_size, step=f"{path}: trying prompt {prompt.name!r}",
@@ -80,7 +92,7 @@ def choose_prompt(
         if prompt.labels and not is_tuned(path):  # tuning learns how frequent labels are
             tried.append(levelled(prompt, answers))
         for one, rows in tried:
-            score = sum(values(rows, primary)) / len(rows)
+            score = sum(values(rows, primary)) / len(rows), likelihood(rows)
             if best is None or score > best[0]:
                 best = score, one
     assert best is not None
@@ -155,12 +167,14 @@ def scorecard(
 ) -> Scorecard:
     """Metrics with 95% intervals, clustered by source document, for all and for each kind."""
     rows = get_rows(answers.blob, Answer)
-    names = TASKS[system.prompt.task].metrics
+    task = find_task(system.prompt.task)
+    names = tuple(dict.fromkeys((*task.metrics, *constraints.METRICS, primary)))
     metrics = intervals(rows, names)
     samples = answers.cost.samples
     if len(samples) > 1:  # one batch alone says nothing of how much they vary
         batches = [str(i) for i in range(len(samples))]
         metrics["seconds_per_question"] = mean_interval(samples, batches, bounds=(0, math.inf))
+    metrics |= _beside(rows, price)
     if general is not None:
         metrics |= {"general_accuracy": general.accuracy, "general_loss": general.loss}
     if general is not None and base_general is not None and system.adapter is not None:
@@ -175,11 +189,25 @@ def scorecard(
         n=answers.n,
         metrics=metrics,
         by_kind=by_kind(rows, names),
+        corpus=task.corpus(rows) if task.corpus else (),
         answers={"uri": answers.blob.uri, "digest": answers.blob.sha},
         cost=_costs(answers, rows, training, run, price),
         prompt=system.prompt.name,
         system=system,
     )
+
+
+def _beside(rows: Sequence[Answer], price: Price | None) -> dict[str, Interval]:
+    """What only some answers have: a price, or a question without an answer to refuse."""
+    found: dict[str, Interval] = {}
+    if price is not None:
+        money = [price.of(row.tokens_in, row.tokens_out) for row in rows]
+        clusters = [row.cluster for row in rows]
+        found["money_per_question"] = mean_interval(money, clusters, bounds=(0, math.inf))
+    unanswerable = [row for row in rows if not row.expected and "refused" in row.scores]
+    if unanswerable:
+        found["refused_unanswerable"] = intervals(unanswerable, ["refused"])["refused"]
+    return found
 
 
 def _costs(
@@ -205,6 +233,8 @@ def _costs(
         "energy_method": answering.energy_method,
         "seconds_per_question": answering.seconds / len(rows),
         "tokens_per_question": answering.tokens / len(rows),
+        "answer_peak_gib": answering.peak_gib,
+        "train_peak_gib": training.cost.peak_gib if training else None,
         "energy_kwh_per_question": per(answering, len(rows)),
         "device": answering.device,
         "dtype": answering.dtype,

@@ -1,6 +1,5 @@
 """LoRA fine-tuning with peft and TRL: loss on the answer only, the best checkpoint kept."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,9 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.core.errors import InputError
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.machine import Meter, device_and_dtype, metered
-from tasks.models.references import split_reference, weights_digest
+from tasks.models.references import base_name
 from tasks.prompts import chat
 from tasks.run import TrainingSpec
 from tasks.sampling import hold_out, shuffled
@@ -97,7 +96,7 @@ def question_row(
 ) -> Row:
     """Token ids of one example with a mask over the answer and the end of its turn."""
     asked = chat(prompt, question.question, passages)
-    answer = TASKS[prompt.task].target(question)
+    answer = find_task(prompt.task).target(question)
     return _row(decoder, asked, answer, question.id, max_tokens)
 
 
@@ -148,6 +147,7 @@ def _train(
     from peft import LoraConfig
     from transformers import EarlyStoppingCallback, PrinterCallback
 
+    from tasks.models.weights import name_base
     from tasks.trainer import AnswerTrainer, Reporting
 
     disable_progress_bars()
@@ -187,24 +187,9 @@ def _train(
     lora = trainer.model.peft_config["default"]
     lora.target_modules = sorted(lora.target_modules)  # a set is written in another order each time
     trainer.model.save_pretrained(adapter, safe_serialization=True)
-    _name_base(adapter / "adapter_config.json", base)
+    name_base(adapter / "adapter_config.json", base)
     (adapter / "README.md").unlink(missing_ok=True)  # a card with placeholders and local paths
     return _Run(adapter, trainer, tuple(notes))
-
-
-def base_name(ref: str) -> str:
-    """What an adapter calls its base model: as the hub does, never by where a folder lies."""
-    scheme, address, _ = split_reference(ref)
-    if scheme == "path":
-        return f"weights {weights_digest(ref)}"
-    return address if scheme == "hf" else ref
-
-
-def _name_base(file: Path, base: str) -> None:
-    """Replace the local folder that peft notes as the base model, in the stored settings."""
-    settings = json.loads(file.read_text(encoding="utf-8"))
-    settings["base_model_name_or_path"] = base
-    file.write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _arguments(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Cost
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 PROCESS = uuid.uuid4().hex[:8]  # names the run that measured a cost
 GIB = 1024**3
+PEAK_RESET, PROCESS_STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
 @lru_cache(maxsize=1)
@@ -62,10 +64,13 @@ def machine_id() -> str:
 
 
 def runtime() -> str:
-    """Digest of what numbers computed on tensors depend on besides code and data."""
+    """Digest of what answers and their scores depend on besides code and data."""
     from importlib.metadata import version
 
-    libraries = ("torch", "transformers", "peft", "trl", "sentence-transformers", "tokenizers")
+    libraries = (
+        "torch", "transformers", "peft", "trl", "sentence-transformers", "tokenizers",
+        "rouge-score", "sacrebleu", "jsonschema",
+    )  # fmt: skip
     device, _ = device_and_dtype()
     return digest.of_json([device, dtype_name(), [version(name) for name in libraries]])
 
@@ -103,10 +108,35 @@ def _energy_method(tracker: Any) -> str:
     return f"codecarbon: {how}"
 
 
+def _forget_peak() -> bool:
+    """Let the memory's peak begin anew; whether that can be done here."""
+    if device_and_dtype()[0] == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        return True
+    try:
+        PEAK_RESET.write_text("5", encoding="ascii")  # see proc(5)
+    except OSError:
+        return False
+    return True
+
+
+def _peak_gib() -> float | None:
+    """The most memory held since `_forget_peak`, GiB."""
+    if device_and_dtype()[0] == "cuda":
+        import torch
+
+        return float(torch.cuda.max_memory_allocated()) / GIB
+    lines = PROCESS_STATUS.read_text(encoding="ascii").splitlines()
+    peak = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), None)
+    return None if peak is None else int(peak) * 1024 / GIB
+
+
 @contextmanager
 def metered() -> Iterator[Meter]:
     """Measure seconds and energy of a block; the energy is codecarbon's, offline."""
-    meter, tracker = Meter(), _tracker()
+    meter, tracker, watched = Meter(), _tracker(), _forget_peak()
     tracker.start_task(uuid.uuid4().hex)
     began = time.perf_counter()
     try:
@@ -124,4 +154,5 @@ def metered() -> Iterator[Meter]:
             machine=machine_id(),
             run=PROCESS,
             samples=tuple(meter.samples),
+            peak_gib=_peak_gib() if watched else None,
         )

@@ -1,15 +1,16 @@
 """How long a run will take on this machine, told before anything is loaded."""
 
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from tasks.artifacts import ExampleSet, PathName
+from tasks.artifacts import ExampleSet, ModelRef, PathName
 from tasks.data.questions import read_questions
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.endpoint import address
 from tasks.prompts import is_tuned, reads_passages
-from tasks.results.outcome import Planned
+from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
 
 # Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:
@@ -51,28 +52,73 @@ def estimate_seconds(
     """Seconds that each path takes if nothing is cached, summed over the measured models."""
     seconds: dict[PathName, float] = {}
     for planned in plan:
-        params = planned.model.params
+        model = planned.model
         for path in planned.paths:
             asked = examples.count("dev") + trials(run)
-            answering = asked * question_seconds(run, examples, params, path, rate)
-            checks = general_seconds(params, rate) if is_tuned(path) or path == "prompt" else 0.0
-            training = training_seconds(run, examples, params, path, rate)
-            if planned.system is not None:  # it was trained long ago
-                training = 0.0
-            seconds[path] = seconds.get(path, 0.0) + answering + checks + training
+            took = asked * question_seconds(run, examples, model, path, rate)
+            if model.tells_likelihood and (is_tuned(path) or path == "prompt"):
+                took += general_seconds(model.params, rate)
+            if _is_trained(planned, path):
+                took += training_seconds(run, examples, model, path, rate)
+            seconds[path] = seconds.get(path, 0.0) + took
     return seconds
+
+
+def with_estimates(run: RunFile, examples: ExampleSet, plan: Plan, rate: float) -> Plan:
+    """A plan with what each path that will be measured is expected to take."""
+    return plan.model_copy(
+        update={
+            "models": tuple(
+                planned.model_copy(update={"estimates": _estimates(run, examples, planned, rate)})
+                for planned in plan.models
+            )
+        }
+    )
+
+
+def _estimates(
+    run: RunFile, examples: ExampleSet, planned: Planned, rate: float
+) -> tuple[Estimate, ...]:
+    model, asked = planned.model, examples.count("dev")
+    found = []
+    for path in planned.paths if model.params is not None else ():
+        trains = is_tuned(path) and _is_trained(planned, path)
+        training = training_seconds(run, examples, model, path, rate)
+        found.append(
+            Estimate(
+                path=path,
+                answer_gib=planned.answer_gib,
+                train_gib=planned.train_gib if trains else None,
+                answer_seconds=asked * question_seconds(run, examples, model, path, rate),
+                train_seconds=training if trains else None,
+            )
+        )
+    return tuple(found)
+
+
+def _is_trained(planned: Planned, path: PathName) -> bool:
+    """Whether a path has a training of its own: an encoder's one head serves both tuned paths."""
+    if planned.system is not None:  # it was trained long ago
+        return False
+    return planned.model.generates or path == "finetune" or "finetune" not in planned.paths
 
 
 def trials(run: RunFile) -> int:
     """How many training questions a path answers to choose its prompt."""
-    return len(TASKS[run.task].untuned) * run.answering.prompt_sample
+    return len(find_task(run.task).untuned) * run.answering.prompt_sample
 
 
 def question_seconds(
-    run: RunFile, examples: ExampleSet, params: float | None, path: PathName, rate: float
+    run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName, rate: float
 ) -> float:
-    """Seconds in which a model of this size answers one question; 0 where its size is unknown."""
-    return prompt_tokens(run, examples, path) * 2 * (params or 0) / (rate * ANSWERING_SHARE)
+    """Seconds in which a model answers one question; 0 for a hosted one or of unknown size."""
+    tokens = prompt_tokens(run, examples, model, path)
+    return tokens * 2 * _params_here(model) / (rate * ANSWERING_SHARE)
+
+
+def _params_here(model: ModelRef) -> float:
+    """Parameters that are computed with on this machine, as far as they are known."""
+    return (model.params or 0) if model.open_weights else 0.0
 
 
 def general_seconds(params: float | None, rate: float) -> float:
@@ -81,34 +127,61 @@ def general_seconds(params: float | None, rate: float) -> float:
 
 
 def training_seconds(
-    run: RunFile, examples: ExampleSet, params: float | None, path: PathName, rate: float
+    run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName, rate: float
 ) -> float:
-    """Seconds of a path's training; backward through frozen weights costs as much as forward."""
-    flops = 2 * 2 * (params or 0)
-    return _train_tokens(run, examples, path) * flops / (rate * TRAINING_SHARE)
+    """Seconds of a path's training.
+
+    Backward through frozen weights costs as much as forward, through tuned ones twice as much.
+    """
+    whole = not model.generates and run.training.tunes_fully(model.params)
+    flops = (3 if whole else 2) * 2 * _params_here(model)
+    return _train_tokens(run, examples, model, path) * flops / (rate * TRAINING_SHARE)
 
 
-def prompt_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
-    """Tokens of one prompt with its answer, roughly."""
+def prompt_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName) -> float:
+    """Tokens of one prompt with its answer, roughly; an encoder is shown the text, or nothing."""
+    if not model.generates:
+        return _passage_tokens(run, examples) if is_tuned(path) else 0.0
+    around = TOKENS_AROUND
+    if examples.pairs:
+        around += round(_pair_tokens(examples))
+        if path == "prompt":
+            around += round(run.answering.demonstrations * _passage_tokens(run, examples))
     shown = run.index.k * _passage_tokens(run, examples) if reads_passages(path) else 0
-    return TOKENS_AROUND + shown
+    return around + shown
 
 
 def _passage_tokens(run: RunFile, examples: ExampleSet) -> float:
-    """A passage's tokens: chunks are nearly full; an example has those of its text and label."""
-    if TASKS[run.task].retrieves == "documents":
+    """A passage's tokens: chunks are nearly full; an example has those of its text and answer."""
+    if find_task(run.task).retrieves == "documents":
         return run.index.chunk_tokens
+    if examples.pairs:
+        return AROUND_AN_EXAMPLE + _pair_tokens(examples)
     texts = [one.question for one in read_questions(examples, "train")]
-    return AROUND_AN_EXAMPLE + sum(map(len, texts)) / CHARACTERS_A_TOKEN / len(texts)
+    return AROUND_AN_EXAMPLE + _mean_tokens(texts)
 
 
-def _train_tokens(run: RunFile, examples: ExampleSet, path: PathName) -> float:
+def _pair_tokens(examples: ExampleSet) -> float:
+    """Tokens of a text and its first reference."""
+    train = read_questions(examples, "train")
+    texts = [one.question for one in train], [one.answers[0] for one in train]
+    return math.fsum(map(_mean_tokens, texts))
+
+
+def _mean_tokens(texts: Sequence[str]) -> float:
+    return sum(map(len, texts)) / CHARACTERS_A_TOKEN / len(texts)
+
+
+def _train_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName) -> float:
     if not is_tuned(path):
         return 0.0
     spec = run.training
     epochs = spec.epochs_with_passages if reads_passages(path) else spec.epochs
     rows = examples.count("train") * (1 - spec.validation)
-    return epochs * rows * (prompt_tokens(run, examples, path) + spec.replay * TOKENS_AROUND)
+    tokens = prompt_tokens(run, examples, model, path)
+    if not model.generates:
+        return spec.encoder_epochs * rows * tokens
+    return epochs * rows * (tokens + spec.replay * TOKENS_AROUND)
 
 
 def sentence(seconds: dict[PathName, float]) -> str:
@@ -133,7 +206,9 @@ def hosted_sentences(
             continue
         each = trials(run) + examples.count("dev")
         requests = each * len(planned.paths) + examples.count("test")
-        read = sum(each * prompt_tokens(run, examples, path) for path in planned.paths)
+        read = sum(
+            each * prompt_tokens(run, examples, planned.model, path) for path in planned.paths
+        )
         price = run.price(planned.model.ref)
         text = f"{planned.model.ref}: up to {requests} requests to {address()}"
         text += f", roughly {read / 1000:.0f} thousand tokens"

@@ -1,18 +1,27 @@
 """What will be measured of each base model, what will not, and the number behind it."""
 
+from tasks import pace
 from tasks.artifacts import Corpus, ExampleSet, ModelRef
 from tasks.core import digest
 from tasks.core.advice import evidence_for
 from tasks.core.cases import HOSTED, OPEN, Case, known_task
 from tasks.core.claims import Settings
 from tasks.core.decide import Verdict, advised_verdict
-from tasks.core.estimate import answer_gib, train_gib
 from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice, size_rule
-from tasks.core.veto import Veto, fact_vetoes
+from tasks.core.veto import Veto, estimated_vetoes, fact_vetoes
+from tasks.known_tasks import find_task
 from tasks.machine import memory_gib
+from tasks.memory import memory_needs
 from tasks.models.endpoint import address
-from tasks.models.references import resolve, runs_already, weights_digest, weights_here
+from tasks.models.kinds import cannot_write
+from tasks.models.references import (
+    fetch_config,
+    resolve,
+    runs_already,
+    weights_digest,
+    weights_here,
+)
 from tasks.results.outcome import Plan, Planned
 from tasks.run import ModelSpec, RunFile
 
@@ -24,7 +33,8 @@ def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
     are here and answering fits.
 
     Raises:
-        InputError: a system that runs already cannot be had, or not be asked here.
+        InputError: a system that runs already cannot be had, or not be asked here; an encoder is
+            to do a task that needs text.
     """
     there = min(run.limits.memory_gib or memory_gib(), memory_gib())
     models = tuple(_of(run, spec, corpus, examples, there) for spec in run.models)
@@ -39,12 +49,24 @@ def _of(
         from tasks.results.running import plan_running
 
         return plan_running(run, spec)
+    fetch_config(spec.ref)
     return _planned(run, resolve(spec), corpus, examples, there)
+
+
+def check_task(run: RunFile, model: ModelRef) -> None:
+    """Refuse an encoder where the task needs text.
+
+    Raises:
+        InputError: it names the model, the task and the ways out.
+    """
+    if not model.generates and not find_task(run.task).labels:
+        raise cannot_write(model.ref, run.task)
 
 
 def _planned(
     run: RunFile, model: ModelRef, corpus: Corpus, examples: ExampleSet, there: float
 ) -> Planned:
+    check_task(run, model)
     answering, training = _memory(run, model) if model.open_weights else (None, None)
     vetoes = fact_vetoes(
         open_weights=model.open_weights,
@@ -56,7 +78,8 @@ def _planned(
         memory_gib=there,
         changes_every_days=run.facts.changes_every_days,
         retrain_every_days=run.facts.retrain_every_days,
-    )
+        generates=model.generates,
+    ) + _too_slow(run, model, examples)
     reason = _obstacle(model, answering, there)
     barred = {veto.path for veto in vetoes}
     paths = tuple(p for p in run.decision.order if p in run.decision.paths and p not in barred)
@@ -71,18 +94,42 @@ def _planned(
     )
 
 
+def _too_slow(run: RunFile, model: ModelRef, examples: ExampleSet) -> tuple[Veto, ...]:
+    """Paths whose estimates of time are beyond a limit whatever the machine is doing."""
+    limits = run.limits
+    if (limits.seconds_per_question, limits.train_seconds) == (None, None):
+        return ()
+    rate = pace.matmul_rate()
+    return tuple(
+        veto
+        for path in run.decision.order
+        for veto in estimated_vetoes(
+            path,
+            {
+                "seconds_per_question": (
+                    pace.question_seconds(run, examples, model, path, rate),
+                    limits.seconds_per_question,
+                ),
+                "train_seconds": (
+                    pace.training_seconds(run, examples, model, path, rate),
+                    limits.train_seconds,
+                ),
+            },
+        )
+    )
+
+
 def _memory(run: RunFile, model: ModelRef) -> tuple[float | None, float | None]:
     """Estimates of what answering and training need, GiB."""
-    size = model.params, model.layers, model.hidden
     index = run.index
     chunks = max(index.try_k, default=index.k) * (2 * index.neighbours + 1)
     longest = max(index.try_chunk_tokens, default=index.chunk_tokens)
     tokens = chunks * longest + 256  # the passages, and all around them
     trained = min(tokens, run.training.max_tokens)
-    return (
-        answer_gib(*size, run.answering.batch_size, tokens),
-        train_gib(*size, run.training.batch_size, trained, rank=run.training.rank),
-    )
+    return memory_needs(
+        run, model, answering=(run.answering.batch_size, tokens),
+        training=(run.training.batch_size, trained),
+    )  # fmt: skip
 
 
 def _weights(model: ModelRef) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tasks import pace
 from tasks.artifacts import Corpus, ExampleSet, PathName, Question, Split, Value
 from tasks.blocks import race_questions
+from tasks.clashes import check_limits
 from tasks.core.race_board import Board
 from tasks.core.race_state import Contender
 from tasks.core.sequential import detectable, questions_for
@@ -87,6 +88,7 @@ def preview(run: RunFile, root: Path) -> Preview:
     corpus, examples = _data(run, root)
     collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
     plan, here = make_plan(run, corpus, examples), speed()
+    check_limits(run, plan, examples)
     asked = race_questions(examples, run.seed)
     estimates = pace.estimate_seconds(run, examples, plan.models, here.rate)
     return Preview(
@@ -119,8 +121,7 @@ def notes(
 
 def _data(run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
     if run.data.examples is not None:
-        source = run.data.at(root, "examples")
-        examples = collect.collect_examples(source, run.data, run.seed)
+        examples = collect.collect_for_task(run.task, root, run.data, run.seed)
         return collect.training_corpus(examples), examples
     corpus = collect.collect_documents(run.data.at(root, "documents"))
     asked, known = run.data.at(root, "questions"), collect.read_documents(corpus)

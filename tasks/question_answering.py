@@ -65,5 +65,4 @@ QUESTION_ANSWERING = Task(
     score=score,
     metrics=("f1", "exact_match", "contains", "refused", "recall_at_k", "mrr"),
     deciding=("f1", "exact_match", "contains"),
-    defaults={},
 )  # fmt: skip

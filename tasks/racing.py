@@ -87,15 +87,15 @@ def contenders(
 ) -> tuple[Contender, ...]:
     """The planned paths, estimated for this machine; training includes the choice of a prompt."""
     price = run.price(planned.model.ref)
-    params, found = planned.model.params if planned.model.open_weights else None, []
+    model, found = planned.model, []
     chance = chances(run, planned)
     for path in planned.paths:
-        seconds = pace.question_seconds(run, examples, params, path, here.rate)
-        read = round(pace.prompt_tokens(run, examples, path))
+        seconds = pace.question_seconds(run, examples, model, path, here.rate)
+        read = round(pace.prompt_tokens(run, examples, model, path))
         money = price.of(read, run.answering.max_new_tokens) if price else 0.0
         training = 0.0
         if is_tuned(path):
-            training = pace.training_seconds(run, examples, params, path, here.rate)
+            training = pace.training_seconds(run, examples, model, path, here.rate)
             training += pace.trials(run) * seconds
         found.append(
             Contender(

@@ -1,14 +1,18 @@
 """The run file, typed: WHAT to do. Hashed by its content and logged whole."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from tasks.artifacts import QUESTION_ANSWERING, PathName, Search, SearchMode, Value
-from tasks.known_tasks import TASKS
+from tasks.core.errors import InputError
+from tasks.known_tasks import find_task
+from tasks.metrics import utility
 
 HOSTED = "openai:"
+SMALL_ENCODER = 5e7  # parameters up to which a registry can hold every tuned copy: 200 MB in fp32
 RUNNING = "models:/"  # a system that is registered in MLflow already
 
 
@@ -17,12 +21,17 @@ class Data(Value):
 
     documents: str | None = None
     questions: str | None = None
-    examples: str | None = Field(None, description="Labelled texts, to classify.")
+    examples: str | None = Field(None, description="Texts with labels or references.")
+    glossary: str | None = Field(None, description="Terms with their translations.")
+    json_schema: str | None = Field(None, description="A JSON schema that answers must fit.")
     share_documents: bool = Field(
         False, description="Whether a document may be asked about in more than one split."
     )
     train: float = Field(0.4, gt=0, lt=1, description="Share of questions without a split.")
     dev: float = Field(0.3, gt=0, lt=1, description="Share of questions without a split.")
+    misspelled: float = Field(
+        0, ge=0, le=1, description="Share of words with a slip in a second round of questions."
+    )
     near_duplicate: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of trigrams.")
 
     def at(self, root: Path, key: Literal["documents", "questions", "examples"]) -> Path:
@@ -37,6 +46,16 @@ class GeneralData(Value):
 
     items: str
     text: str
+
+
+class ChangesData(Value):
+    """What is asked on the day after, relative to the run file.
+
+    `documents` take the place of those of the same id, `questions` have the new answers.
+    """
+
+    documents: str
+    questions: str
 
 
 class ModelSpec(Value):
@@ -99,6 +118,14 @@ class TrainingSpec(Value):
     replay: float = Field(0.2, ge=0, le=10)
     validation: float = Field(0.1, gt=0, lt=0.5)
     without_source: float = Field(0.15, ge=0, lt=1, description="Prompts whose source is left out.")
+    encoder_method: Literal["auto", "lora", "full"] = "auto"
+    encoder_epochs: float = Field(20, gt=0, le=1000, description="Early stopping ends most sooner.")
+    full_learning_rate: float = Field(1e-4, gt=0, lt=1, description="Where all weights are tuned.")
+
+    def tunes_fully(self, params: float | None) -> bool:
+        """Whether all weights of an encoder of this size are tuned, and not LoRA's beside them."""
+        small = params is not None and params <= SMALL_ENCODER
+        return small if self.encoder_method == "auto" else self.encoder_method == "full"
 
 
 class AnsweringSpec(Value):
@@ -108,16 +135,42 @@ class AnsweringSpec(Value):
     batch_size: int = Field(32, ge=1, le=4096)
     demonstrations: int = Field(4, ge=0, le=64)
     prompt_sample: int = Field(16, ge=1, description="Training questions that choose the prompt.")
+    instruction: str | None = Field(None, min_length=1, description="In place of the task's own.")
+    min_words: int | None = Field(None, ge=1, description="Words that an answer should have.")
+    max_words: int | None = Field(None, ge=1, description="Words that an answer should have.")
+    text_words: int | None = Field(None, ge=1, description="Words of a text that are read.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_words and self.max_words and self.min_words > self.max_words:
+            raise ValueError("min_words is above max_words")
+        return self
 
 
 class DecisionSpec(Value):
     """What wins, by how much and with what confidence."""
 
     primary: str = "f1"
+    weights: dict[str, float] = Field({}, description="A utility instead: metrics by weight.")
     min_gain: float = Field(0.02, ge=0, lt=1)
     confidence: float = Field(0.95, gt=0.5, lt=1)
     order: tuple[PathName, ...] = ("prompt", "rag", "finetune", "finetune+rag")
-    paths: tuple[PathName, ...] = ("prompt", "rag", "finetune", "finetune+rag")
+    paths: tuple[PathName, ...] = Field(("prompt", "rag", "finetune", "finetune+rag"), min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weighed(cls, table: Any) -> Any:
+        """Make a weighted sum the primary metric, under the name that spells it out."""
+        weights = table.get("weights") if isinstance(table, dict) else None
+        if not isinstance(weights, dict) or not weights:
+            return table
+        if not all(isinstance(one, int | float) and math.isfinite(one) and one
+                   for one in weights.values()):  # fmt: skip
+            raise ValueError("weights are finite numbers other than 0")
+        named = utility(weights)
+        if table.get("primary", named) != named:
+            raise ValueError("give primary or weights, not both")
+        return {**table, "primary": named}
 
     @field_validator("order")
     @classmethod
@@ -132,6 +185,10 @@ class Limits(Value):
 
     memory_gib: float | None = Field(None, gt=0)
     seconds_per_question: float | None = Field(None, gt=0)
+    seconds_p95: float | None = Field(None, gt=0, description="Of questions asked one at a time.")
+    money_per_question: float | None = Field(None, gt=0, description="Of hosted models.")
+    energy_wh_per_question: float | None = Field(None, gt=0)
+    min_refused: float | None = Field(None, gt=0, le=1, description="Of those without answer.")
     train_seconds: float | None = Field(None, gt=0)
     max_forgetting: float | None = Field(0.1, gt=0, le=1, description="Drop in general accuracy.")
     min_examples: int = Field(20, ge=2, description="Training examples below which no tuning.")
@@ -192,6 +249,7 @@ class RunFile(Value):
     seed: int = Field(7, ge=0, lt=2**31)
     data: Data
     general: GeneralData | None = None
+    changes: ChangesData | None = None
     models: tuple[ModelSpec, ...] = Field(min_length=1)
     index: IndexSpec = IndexSpec()
     training: TrainingSpec = TrainingSpec()
@@ -214,9 +272,14 @@ class RunFile(Value):
     @classmethod
     def _with_the_tasks_defaults(cls, table: Any) -> Any:
         """Lay what the task takes for granted under what the run file says."""
-        if not isinstance(table, dict) or (task := TASKS.get(table.get("task", ""))) is None:
+        try:
+            task = find_task(str(table["task"]))
+        except (TypeError, KeyError, InputError):  # told by who reads the run file
             return table
-        defaults = {**task.defaults, "decision": {"primary": task.deciding[0]}}
+        decision = table.get("decision")
+        weighed = isinstance(decision, dict) and decision.get("weights")
+        primary = {} if weighed else {"primary": task.deciding[0]}
+        defaults = {**task.defaults, "decision": primary}
         under = {
             name: {**values, **table.get(name, {})}
             for name, values in defaults.items()

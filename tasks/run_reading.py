@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from tasks.artifacts import PathName, Value
+from tasks.constraints import VALID_JSON
 from tasks.core.errors import InputError
-from tasks.known_tasks import TASKS
-from tasks.metrics import WHOLE
+from tasks.known_tasks import find_task
+from tasks.metrics import TOKENS, WHOLE, is_whole
 from tasks.run import (
     HOSTED,
     AnsweringSpec,
     Budget,
+    ChangesData,
     Data,
     DecisionSpec,
     Facts,
@@ -28,6 +30,7 @@ from tasks.run import (
     RunFile,
     TrainingSpec,
 )
+from tasks.task import Task
 
 
 class Overrides(NamedTuple):
@@ -79,30 +82,51 @@ def read_run(path: Path, overrides: Overrides = AS_WRITTEN) -> RunFile:
 
 def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
     """Validate a run file's table; the first fault becomes an `InputError`."""
+    if isinstance(table.get("task"), str):
+        find_task(table["task"], f"{where}: task")
     try:
         run = RunFile.model_validate(table)
     except ValidationError as error:
         raise _explained(error, where) from error
     _check_task(run, where)
-    for spec in run.models:
-        if run.budget.money is not None and spec.ref.startswith(HOSTED) and not run.price(spec.ref):
-            raise InputError(
-                f"{where}: budget.money", run.budget.money, f"a price of {spec.ref} beside it",
-                f'Add [prices."{spec.ref.removeprefix(HOSTED)}"]; nobody guesses what it costs.',
-            )  # fmt: skip
+    _check_prices(run, where)
     return run
 
 
+def _check_prices(run: RunFile, where: str) -> None:
+    """Refuse limits on money beside a hosted model that has no price."""
+    hosted = [spec.ref for spec in run.models if spec.ref.startswith(HOSTED)]
+    unpriced = [ref for ref in hosted if run.price(ref) is None]
+    for name, value in (
+        ("budget.money", run.budget.money),
+        ("limits.money_per_question", run.limits.money_per_question),
+    ):
+        if value is not None and unpriced:
+            raise InputError(
+                f"{where}: {name}", value, f"a price of {unpriced[0]} beside it",
+                f'Add [prices."{unpriced[0].removeprefix(HOSTED)}"]; nobody guesses what it costs.',
+            )  # fmt: skip
+
+
 def _check_task(run: RunFile, where: str) -> None:
-    """Refuse a task or metric that is not known, and data that the task lacks or cannot use."""
-    _known(f"{where}: task", run.task, TASKS)
-    task = TASKS[run.task]
-    _known(f"{where}: decision.primary", run.decision.primary, task.deciding)
-    if run.budget.given and run.decision.primary in WHOLE:
+    """Refuse a metric that is not known, and what the task lacks or cannot use."""
+    task = find_task(run.task)
+    deciding = (*task.deciding, *([VALID_JSON] if run.data.json_schema else []))
+    if run.decision.weights:
+        for name in run.decision.weights:
+            _known(f"{where}: decision.weights", name, (*task.weighable, TOKENS))
+    else:
+        _known(f"{where}: decision.primary", run.decision.primary, deciding)
+    if run.budget.given and is_whole(run.decision.primary):
         raise InputError(
             f"{where}: decision.primary", run.decision.primary,
             f"{', '.join(set(task.deciding) - set(WHOLE))} where there is a [budget]",
             "Paths race on a score that each answer has: name one, or leave the budget out.",
+        )  # fmt: skip
+    if run.changes is not None and "documents" not in task.data:
+        raise InputError(
+            f"{where}: changes", run.changes.documents, f"no [changes] for {task.name}",
+            "Leave it out: where nothing is looked up in documents, none of them can change.",
         )  # fmt: skip
     for key in task.data:
         if getattr(run.data, key) is None:
@@ -114,6 +138,26 @@ def _check_task(run: RunFile, where: str) -> None:
                 f"{where}: data.{key}", given, f"{' and '.join(task.data)} for {task.name}",
                 "Remove it, or name another task.",
             )  # fmt: skip
+    _check_constraints(run, task, where)
+
+
+def _check_constraints(run: RunFile, task: Task, where: str) -> None:
+    """Refuse what would make no difference to a task's answers."""
+    generated = task.data == ("examples",) and not task.labels
+    given = {"data.glossary": run.data.glossary, "data.json_schema": run.data.json_schema}
+    given |= {f"answering.{key}": getattr(run.answering, key) for key in ("min_words", "max_words")}
+    for key, value in given.items():
+        if value is not None and not generated:
+            raise InputError(
+                f"{where}: {key}", value, "a task whose examples have references", "Remove it."
+            )
+    wordings = (*task.untuned, *task.tuned)
+    asked = any("{instruction}" in wording.instruction for wording in wordings)
+    if run.answering.instruction is not None and not asked:
+        raise InputError(
+            f"{where}: answering.instruction", run.answering.instruction,
+            f"nothing for {task.name}, which chooses among wordings of its own", "Remove it.",
+        )  # fmt: skip
 
 
 def _known(where: str, name: str, known: Collection[str]) -> None:
@@ -141,9 +185,10 @@ def _explained(error: ValidationError, where: str) -> InputError:
 
 
 TABLES: dict[str, type[Value]] = {
-    "data": Data, "general": GeneralData, "models": ModelSpec, "index": IndexSpec,
-    "training": TrainingSpec, "answering": AnsweringSpec, "decision": DecisionSpec,
-    "limits": Limits, "budget": Budget, "facts": Facts, "hosted": HostedSpec, "prices": Price,
+    "data": Data, "general": GeneralData, "changes": ChangesData, "models": ModelSpec,
+    "index": IndexSpec, "training": TrainingSpec, "answering": AnsweringSpec,
+    "decision": DecisionSpec, "limits": Limits, "budget": Budget, "facts": Facts,
+    "hosted": HostedSpec, "prices": Price,
 }  # fmt: skip
 
 

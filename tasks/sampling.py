@@ -50,3 +50,17 @@ def sample(questions: Sequence[Question], count: int, seed: int) -> tuple[Questi
         for at in range(len(rows))
     ]  # fmt: skip
     return tuple(kinds[kind][at] for _, _, kind, at in sorted(places)[:count])
+
+
+def first_answer(question: Question) -> str:
+    """The first accepted answer: what is learnt, and shown in demonstrations."""
+    return question.answers[0]
+
+
+def varied(pool: Sequence[Question], count: int, seed: int) -> tuple[Question, ...]:
+    """`count` training questions to show, each from another source while there is one."""
+    ordered = shuffled(pool, seed)
+    first = {question.cluster: question for question in reversed(ordered)}
+    fresh = [question for question in ordered if first[question.cluster] is question]
+    rest = [question for question in ordered if first[question.cluster] is not question]
+    return tuple([*fresh, *rest][:count])

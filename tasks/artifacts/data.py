@@ -30,7 +30,8 @@ class Document(Value):
 class Question(Value):
     """One question; `document` is its known source, `answers` is empty if it has no answer.
 
-    A labelled example is one, too: its text is the question, its label the answer and the kind.
+    A labelled example is one, too: its text is the question, its label the answer and the kind;
+    and so is a text with references, which are the answers.
     """
 
     id: str
@@ -76,10 +77,27 @@ class SplitCount(Value):
     count: int
 
 
+class Constraints(Value):
+    """What the run file asks of every answer: told in prompts, and scored.
+
+    `glossary` holds (term, rendering) pairs, `json_schema` a schema's text, empty without one;
+    words are parted by white space.
+    """
+
+    glossary: tuple[tuple[str, str], ...] = ()
+    json_schema: str = ""
+    min_words: int | None = None
+    max_words: int | None = None
+
+
+NO_CONSTRAINTS = Constraints()
+
+
 class ExampleSet(Value):
     """The questions of a run, every one with its split: JSON lines of `Question` in the store.
 
-    `labels` are those of the training split, sorted, where the questions are labelled examples.
+    `labels` are those of the training split, sorted, where the questions are labelled examples;
+    `pairs` says that they are texts with references. `constraints` are those of the data.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -87,6 +105,13 @@ class ExampleSet(Value):
     counts: tuple[SplitCount, ...]
     dropped: tuple[Dropped, ...] = ()
     labels: tuple[str, ...] = Field((), exclude_if=lambda labels: not labels)
+    pairs: bool = Field(False, exclude_if=lambda pairs: not pairs)
+    constraints: Constraints = Field(NO_CONSTRAINTS, exclude_if=lambda one: one == NO_CONSTRAINTS)
+
+    @property
+    def searched(self) -> bool:
+        """Whether the training examples are what is searched, in place of documents."""
+        return bool(self.labels) or self.pairs
 
     def count(self, split: Split) -> int:
         """Number of questions in a split."""

@@ -54,6 +54,17 @@ class GeneralScore(Value):
     correct: tuple[int, ...]
 
 
+class CorpusScore(Value):
+    """A figure that only a whole set of answers has, with the signature that says how it was had.
+
+    It has no interval and decides nothing.
+    """
+
+    name: str
+    value: float
+    signature: str
+
+
 class Scorecard(Value):
     """Everything measured of one system on one split."""
 
@@ -66,6 +77,7 @@ class Scorecard(Value):
     n: int
     metrics: dict[str, Interval]
     by_kind: dict[str, dict[str, Interval]]
+    corpus: tuple[CorpusScore, ...] = Field((), exclude_if=lambda scores: not scores)
     answers: dict[str, str]
     cost: dict[str, Any]
     prompt: str

@@ -11,7 +11,7 @@ from tasks.core.flip import FlipWhen, flip_when, veto_flips
 from tasks.core.race_record import Raced
 from tasks.core.rule import RuleAdvice
 from tasks.core.stats import Interval
-from tasks.core.veto import Veto
+from tasks.core.veto import ESTIMATE, Veto
 
 __all__ = [
     "Decision", "FlipWhen", "Margin", "Measured", "Settings", "TestScore", "Verdict",
@@ -193,17 +193,19 @@ def advised_verdict(
     """The verdict on a model that was not measured; `reason` says what stopped the measurement.
 
     The best of the evidence's ranking that no veto rules out; without evidence the rule's path,
-    else the simplest. If memory here rules out every path, the advice is for a machine with
-    enough of it, and says so.
+    else the simplest. If estimates for this machine rule out every path, the advice is for a
+    machine that is large or fast enough, and says so.
 
     Raises:
-        InputError: vetoes other than memory rule out every path.
+        InputError: vetoes other than estimates rule out every path.
     """
     reasons = [f"advised, not measured: {reason}"]
     binding = tuple(vetoes)
     if _best(rule, evidence, binding, settings) is None:
-        binding = tuple(veto for veto in vetoes if veto.limit != "memory_gib")
-        reasons.append("no path fits the memory here: this is for a machine where it does")
+        binding = tuple(veto for veto in vetoes if veto.basis != ESTIMATE)
+        what = {veto.limit for veto in vetoes if veto.basis == ESTIMATE} - {"memory_gib"}
+        unfit = "is fast enough here" if what else "fits the memory here"
+        reasons.append(f"no path {unfit}: this is for a machine where it does")
     found = _best(rule, evidence, binding, settings)
     if found is None:
         raise InputError(

@@ -22,16 +22,18 @@ def answer_gib(
     batch: int,
     tokens: int,
     bytes_per_param: float = 2,
+    *,
+    cache: bool = True,
 ) -> float | None:
     """GiB to answer `batch` prompts of `tokens` (answer included) at once.
 
-    Weights + key-value cache (2 layers hidden a token; grouped queries need less) + the widest
-    layer's values + the runtime.
+    Weights + key-value cache (2 layers hidden a token; grouped queries need less, encoders none) +
+    the widest layer's values + the runtime.
     """
     if params is None:
         return None
     depth, width = _shape(params, layers, hidden)
-    live = (2 * depth + PASS_WIDTHS) * width * batch * tokens * bytes_per_param
+    live = (2 * depth * cache + PASS_WIDTHS) * width * batch * tokens * bytes_per_param
     return (params * bytes_per_param + live) / GIB + RUNTIME_GIB
 
 
@@ -43,21 +45,23 @@ def train_gib(
     tokens: int,
     bytes_per_param: float = 2,
     *,
-    rank: int = 16,
+    rank: int | None = 16,
     vocabulary: int = 50_000,
 ) -> float | None:
-    """GiB to fine-tune with LoRA, no checkpointing: `batch` sequences of `tokens` a step.
+    """GiB to fine-tune, no checkpointing: `batch` sequences of `tokens` a step.
 
     Frozen weights + adapter with gradient and Adam states + activations kept for the backward
-    pass + logits + the runtime.
+    pass + logits + the runtime. Without a rank all weights are tuned, and none is frozen.
     """
     if params is None:
         return None
     depth, width = _shape(params, layers, hidden)
-    adapter = ADAPTER_WIDTHS * width * rank * depth * ADAPTER_BYTES
+    weights, tuned = params * bytes_per_param, ADAPTER_WIDTHS * width * depth * (rank or 0)
+    if rank is None:
+        weights, tuned = 0, params
     activations = TRAIN_BYTES * bytes_per_param / 2 * depth * width * batch * tokens
     logits = LOGIT_BYTES * vocabulary * batch * tokens
-    return (params * bytes_per_param + adapter + activations + logits) / GIB + RUNTIME_GIB
+    return (weights + tuned * ADAPTER_BYTES + activations + logits) / GIB + RUNTIME_GIB
 
 
 def _shape(params: float, layers: int | None, hidden: int | None) -> tuple[float, float]:

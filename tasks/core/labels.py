@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 BINS = 10  # of confidence, equally wide (Guo et al. 2017, arXiv:1706.04599, take 15 for 10,000)
 
+SHARPNESS = 4  # of similarity in a vote
+
 LEAST = 1e-9  # mean probability of a label that is taken for never likely
 
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -38,6 +40,21 @@ def log_means(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
     """
     means = np.asarray(rows, dtype=np.float64).mean(axis=0)
     return tuple(float(one) for one in np.log(np.maximum(means, LEAST)))
+
+
+def votes(labels: Sequence[str], neighbours: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Each label's probability by the vote of labelled neighbours, given with their similarity.
+
+    A neighbour counts by its similarity over the nearest one's, raised to `SHARPNESS`; one more
+    vote is shared by all labels, so that none is impossible. Without neighbours all are alike.
+    """
+    nearest = max((similarity for _, similarity in neighbours), default=0.0)
+    counts = dict.fromkeys(labels, 1 / len(labels))
+    for label, similarity in neighbours:
+        share = max(similarity, 0.0) / nearest if nearest > 0 else 1.0
+        counts[label] += share**SHARPNESS
+    total = math.fsum(counts.values())
+    return {label: count / total for label, count in counts.items()}
 
 
 def macro_f1_values(expected: Sequence[str], answered: Sequence[str]) -> list[float]:

@@ -15,7 +15,8 @@ def misspelled(text: str, share: float, key: str) -> str:
     never at a word's first letter, where people rarely slip. At least one word has a slip if the
     share is above 0 and there is one that can. `key` seeds the choice: equal keys, equal slips.
     """
-    words = [match for match in WORD.finditer(text) if len(match[0]) >= SHORTEST]
+    found = (match for match in WORD.finditer(text) if match[0].isalpha())
+    words = [match for match in found if len(match[0]) >= SHORTEST]
     rng = random.Random(key)
     if not words or share <= 0:
         return text

@@ -1,7 +1,9 @@
 """What can't be done, or mustn't; a veto names the number that caused it."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasks.core.errors import InputError
 from tasks.core.stats import Interval
@@ -10,6 +12,7 @@ FACT, ESTIMATE, MEASURED = "fact", "estimate", "measured"
 PATHS = ("prompt", "rag", "finetune", "finetune+rag")
 TUNED = ("finetune", "finetune+rag")
 RETRIEVING = ("rag", "finetune+rag")
+FAR = 5  # estimates of time were seen off by a factor of 2 at most, on machines that were busy
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ def fact_vetoes(
     memory_gib: float | None = None,
     changes_every_days: float | None = None,
     retrain_every_days: float = 30,
+    generates: bool = True,
 ) -> tuple[Veto, ...]:
     """Vetoes that need no measurement, from facts and from memory estimates.
 
@@ -51,6 +55,11 @@ def fact_vetoes(
         found += _each(
             TUNED, "open_weights", None, None, FACT,
             "{path}: the weights are out of reach, so there is nothing to tune",
+        )  # fmt: skip
+    if not generates:
+        found += _each(
+            ("prompt",), "generates", None, None, FACT,
+            "{path}: an encoder writes no text, so there is nothing to prompt",
         )  # fmt: skip
     if documents < 1:
         found += _each(
@@ -73,36 +82,48 @@ def fact_vetoes(
     return tuple(found)
 
 
-def measured_vetoes(
-    path: str,
-    *,
-    forgetting: Interval | None = None,
-    max_forgetting: float | None = None,
-    seconds_per_question: Interval | None = None,
-    max_seconds_per_question: float | None = None,
-    train_seconds: float | None = None,
-    max_train_seconds: float | None = None,
-) -> tuple[Veto, ...]:
+class Bound(NamedTuple):
+    """A limit beside what was measured; `least` says that the limit is a minimum.
+
+    None: not measured, or without limit. A single number is an interval of no width.
+    """
+
+    limit: str
+    seen: Interval | None
+    allowed: float | None
+    unit: str
+    least: bool = False
+
+
+def measured_vetoes(path: str, bounds: Iterable[Bound]) -> tuple[Veto, ...]:
     """Vetoes on one path from what was measured of it.
 
-    `forgetting` is the drop in general accuracy from before to after tuning, paired by item.
-    An interval vetoes only if it lies beyond the limit as a whole; the veto's value is then its
-    low end, the number nearest to the limit. None: not measured or without limit.
+    An interval vetoes only if it lies beyond the limit as a whole; the veto's value is then the
+    end that is nearest to the limit.
 
     Raises:
         InputError: a measurement or a limit is not a number.
     """
-    found = [
-        _beyond(path, "max_forgetting", forgetting, max_forgetting, "of general accuracy lost"),
-        _beyond(
-            path, "seconds_per_question", seconds_per_question, max_seconds_per_question,
-            "seconds a question",
-        ),
-    ]  # fmt: skip
-    if _exceeds("train_seconds", train_seconds, max_train_seconds):
-        text = f"{path}: {train_seconds:.4g} seconds to train, {max_train_seconds:g} are allowed"
-        found.append(Veto(path, "train_seconds", train_seconds, max_train_seconds, MEASURED, text))
-    return tuple(veto for veto in found if veto is not None)
+    vetoes = (_beyond(path, bound) for bound in bounds)
+    return tuple(veto for veto in vetoes if veto is not None)
+
+
+def estimated_vetoes(
+    path: str, seconds: Mapping[str, tuple[float, float | None]], far: float = FAR
+) -> tuple[Veto, ...]:
+    """Vetoes from estimates of time so far beyond a limit that no measurement is needed.
+
+    `seconds` gives for a limit's name the estimate and what is allowed. An estimate vetoes where
+    even a `far`-th of it is beyond the limit; that is the veto's value.
+    """
+    return tuple(
+        Veto(
+            path, limit, estimate / far, allowed, ESTIMATE,
+            f"{path}: {limit} of about {estimate:.3g} by estimate, {allowed:g} allowed",
+        )
+        for limit, (estimate, allowed) in seconds.items()
+        if _exceeds(limit, estimate / far, allowed)
+    )  # fmt: skip
 
 
 def _memory(
@@ -114,16 +135,18 @@ def _memory(
     return _each(paths, "memory_gib", need, there, ESTIMATE, text)
 
 
-def _beyond(
-    path: str, limit: str, seen: Interval | None, allowed: float | None, unit: str
-) -> Veto | None:
-    if seen is None or not _exceeds(limit, seen.low, allowed):
+def _beyond(path: str, bound: Bound) -> Veto | None:
+    seen, allowed = bound.seen, bound.allowed
+    if seen is None or allowed is None:
         return None
-    text = (
-        f"{path}: {seen.value:.3g} {unit} ({seen.low:.3g} to {seen.high:.3g}), "
-        f"{allowed:.3g} allowed"
-    )
-    return Veto(path, limit, seen.low, allowed, MEASURED, text)
+    near = seen.high if bound.least else seen.low
+    numbers = (allowed, near) if bound.least else (near, allowed)
+    if not _exceeds(bound.limit, *numbers):
+        return None
+    width = f" ({seen.low:.3g} to {seen.high:.3g})" if seen.low < seen.high else ""
+    limit = f"at least {allowed:g} wanted" if bound.least else f"{allowed:.3g} allowed"
+    text = f"{path}: {seen.value:.4g} {bound.unit}{width}, {limit}"
+    return Veto(path, bound.limit, near, allowed, MEASURED, text)
 
 
 def _exceeds(where: str, value: float | None, allowed: float | None) -> bool:

@@ -4,19 +4,25 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from tasks import store
-from tasks.artifacts import General, GeneralItem, GeneralText
+from tasks.artifacts import ExampleSet, General, GeneralItem, GeneralText
 from tasks.core.errors import InputError
+from tasks.data.constraints import read_constraints
 from tasks.data.documents import collect_documents, read_documents
 from tasks.data.examples import collect_examples, training_corpus
+from tasks.data.pairs import collect_pairs
 from tasks.data.questions import check_enough, collect_questions, read_questions
 from tasks.data.reading import tree_digest, unique
 from tasks.data.rows import as_value, read_rows
+from tasks.known_tasks import find_task
+from tasks.run import Data
 
 __all__ = [
     "check_enough",
     "collect_documents",
     "collect_examples",
+    "collect_for_task",
     "collect_general",
+    "collect_pairs",
     "collect_questions",
     "read_documents",
     "read_general_items",
@@ -27,6 +33,18 @@ __all__ = [
 ]
 
 Model = TypeVar("Model", GeneralItem, GeneralText)
+
+
+def collect_for_task(task: str, root: Path, data: Data, seed: int) -> ExampleSet:
+    """Collect a task's examples, with labels or with references; `root` is the run file's folder.
+
+    Raises:
+        InputError: see `collect_examples`, `collect_pairs` and `read_constraints`.
+    """
+    source = data.at(root, "examples")
+    if find_task(task).labels:
+        return collect_examples(source, data, seed)
+    return collect_pairs(source, data, seed, read_constraints(data, root))
 
 
 def collect_general(items: Path, text: Path) -> General:

@@ -82,14 +82,16 @@ def _check_labels(source: Path, found: list[tuple[str, Question]]) -> None:
 
 
 def training_corpus(examples: ExampleSet) -> Corpus:
-    """The training examples as documents to search among; the label is the one tag of each.
+    """The training examples as documents to search among; the first tag of each is its answer.
 
-    Dev and test examples are not among them, so that none is ever shown.
+    Dev and test examples are not among them, so that none is ever shown. A text with references
+    is shown whole, however it is cut: it is the second tag.
     """
     documents = [
         Document(
             id=one.id, title="", text=one.question, source=one.document or "",
-            sha=digest.of_text(one.question), tags=one.answers,
+            sha=digest.of_text(one.question),
+            tags=(one.answers[0], one.question) if examples.pairs else one.answers,
         )
         for one in read_questions(examples, "train")
     ]  # fmt: skip

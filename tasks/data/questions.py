@@ -41,7 +41,7 @@ def collect_questions(
     """
     rows = read_rows(source, list(Question.model_fields), ["id", "question"], {"answers": "|"})
     known = {**(same_text or {}), **{document.id: document.id for document in documents}}
-    found = [(row.where, _question(row, known)) for row in rows]
+    found = [(row.where, question_of(row, known)) for row in rows]
     return stored(*split_up(source, found, data, seed))
 
 
@@ -99,8 +99,12 @@ def stored(
     )
 
 
-def _question(row: Row, known: Mapping[str, str]) -> Question:
-    """One row's question, checked by itself and against the documents."""
+def question_of(row: Row, known: Mapping[str, str]) -> Question:
+    """One row's question, checked by itself and against the documents.
+
+    Raises:
+        InputError: it has no text or answers, or its document is not among `known`.
+    """
     read = as_value(Question, Row(row.where, {"answers": (), **row.fields}))
     filled(row.where, "id", read.id)
     filled(row.where, "question", read.question)
@@ -197,7 +201,7 @@ def read_questions(examples: ExampleSet, split: Split | None = None) -> tuple[Qu
 
 def known_sources(examples: ExampleSet) -> tuple[Question, ...]:
     """The dev questions that have an answer in a document that they name."""
-    if examples.labels:  # a labelled example names what it was taken from, not where to look
+    if examples.searched:  # an example names what it was taken from, not where to look
         return ()
     dev = read_questions(examples, "dev")
     return tuple(one for one in dev if one.document and one.answerable)

@@ -1,13 +1,16 @@
-"""How a model computes, hidden behind one narrow protocol: a local decoder or an endpoint."""
+"""How a model computes, behind one narrow protocol: a decoder, an encoder or an endpoint."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from tasks.artifacts import Adapter, Messages
+from tasks.models.classifier import load_classifier
 from tasks.models.endpoint import find_endpoint
 from tasks.models.hosted import Hosted
+from tasks.models.kinds import generates
 from tasks.models.loading import load_decoder
 from tasks.models.outputs import Choice, Generation, Likelihood
+from tasks.models.references import config_of
 from tasks.run import HOSTED
 
 
@@ -28,8 +31,9 @@ class Answerer(Protocol):
         step: str = "",
         timings: list[float] | None = None,
         names: Sequence[str] = (),
+        stop: str = "\n",
     ) -> list[Generation]:
-        """Greedy one-line continuations, in the order of the prompts."""
+        """Greedy continuations up to `stop`, or to their end, in the order of the prompts."""
 
     def choose(
         self,
@@ -50,8 +54,8 @@ class Answerer(Protocol):
 
 
 def load_answerer(ref: str, adapter: Adapter | None = None) -> Answerer:
-    """What answers for a model reference, with a LoRA adapter if there is one."""
+    """What answers for a model reference, with what was tuned if anything was."""
     if ref.startswith(HOSTED):
         assert adapter is None, "a hosted model has no weights to adapt"
         return Hosted(find_endpoint(ref.removeprefix(HOSTED)))
-    return load_decoder(ref, adapter)
+    return (load_decoder if generates(config_of(ref)) else load_classifier)(ref, adapter)

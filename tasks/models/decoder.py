@@ -20,6 +20,25 @@ from tasks.models.tree import (
     tree_of,
 )
 
+LINE = "\n"
+
+
+class _Until:
+    """Stops each row whose new text holds a string, wherever tokens part it.
+
+    Called with tokens of shape (rows, width and new ones); gives a truth value a row.
+    """
+
+    def __init__(self, text: str, tokenizer: Any, width: int) -> None:
+        self.text, self.tokenizer, self.width = text, tokenizer, width
+        # Each token but a special one brings a byte at least: no more can hold the text.
+        self.most = len(text.encode()) + 1
+
+    def __call__(self, ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        tail = ids[:, max(self.width, ids.shape[1] - self.most) :]
+        found = [self.text in one for one in self.tokenizer.batch_decode(tail)]
+        return torch.tensor(found, device=ids.device)
+
 
 class Decoder:
     """A causal language model with its tokenizer, on the device and dtype that are here."""
@@ -55,6 +74,12 @@ class Decoder:
             self._stops = [int(self.tokenizer.eos_token_id), *newline]
         return self._stops
 
+    def ends(self) -> list[int]:
+        """Tokens that end an answer of any number of lines: of sequence, of the model's turn."""
+        told = self.model.generation_config.eos_token_id
+        told = told if isinstance(told, list) else [told]
+        return sorted({int(self.tokenizer.eos_token_id), *(one for one in told if one is not None)})
+
     @torch.inference_mode()
     def generate(
         self,
@@ -64,19 +89,20 @@ class Decoder:
         step: str = "",
         timings: list[float] | None = None,
         names: Sequence[str] = (),
+        stop: str = LINE,
     ) -> list[Generation]:
-        """Greedy one-line continuations, in the order of the prompts.
+        """Greedy continuations up to `stop`, in the order of the prompts.
 
-        Prompts are batched by length, and what all of them begin with is computed once.
-        `timings` is given each batch's seconds a prompt; a prompt that is too long is told by its
-        name.
+        Without a `stop` only the end of sequence ends them. Prompts are batched by length, and
+        what all of them begin with is computed once. `timings` is given each batch's seconds a
+        prompt; a prompt that is too long is told by its name.
         """
         ids = self.encode(prompts)
         self._check_lengths(ids, max_new_tokens, names)
         shared, cache = self._shared(ids)
 
         def answered(batch: list[int]) -> list[Generation]:
-            return self._generate([ids[i] for i in batch], shared, cache, max_new_tokens)
+            return self._generate([ids[i] for i in batch], shared, cache, max_new_tokens, stop)
 
         lengths = [len(row) for row in ids]
         return longest_first(lengths, timed(answered, timings), batch_size, step or "answering")
@@ -88,7 +114,8 @@ class Decoder:
             raise InputError(
                 f"prompt of {names[at]}" if names else "prompt", f"{len(ids[at]) + new} tokens",
                 f"at most {limit} tokens for this model",
-                "Shorten it, or lower index.k, index.chunk_tokens or answering.demonstrations.",
+                "Shorten it; lower index.k, index.chunk_tokens or answering.demonstrations; or set "
+                "answering.text_words, to have texts cut.",
             )  # fmt: skip
 
     def _shared(self, ids: list[list[int]]) -> tuple[int, Any]:
@@ -101,7 +128,7 @@ class Decoder:
         return self.model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values
 
     def _generate(
-        self, rows: list[list[int]], shared: int, cache: Any, max_new_tokens: int
+        self, rows: list[list[int]], shared: int, cache: Any, max_new_tokens: int, stop: str
     ) -> list[Generation]:
         width = max(len(row) for row in rows)
         pad = self.tokenizer.pad_token_id
@@ -110,23 +137,30 @@ class Decoder:
         options: dict[str, Any] = {}
         if cache is not None:
             options["past_key_values"] = _repeated(cache, len(rows), self.model.config)
+        if stop not in ("", LINE):
+            options["stopping_criteria"] = [_Until(stop, self.tokenizer, width)]
+        ends = self.stops() if stop == LINE else self.ends()
         out = self.model.generate(
             input_ids=torch.tensor(tokens, device=self.device),
             attention_mask=torch.tensor(mask, device=self.device),
             max_new_tokens=max_new_tokens,
             do_sample=False,
-            eos_token_id=self.stops(),
+            eos_token_id=ends,
             pad_token_id=pad,
             **options,
         )[:, width:].tolist()
-        stops = set(self.stops())
-        return [self._read(row, new, stops) for row, new in zip(rows, out, strict=True)]
+        over = {*ends, pad}  # what follows the text that stopped an answer is padding
+        return [self._read(row, new, over, stop) for row, new in zip(rows, out, strict=True)]
 
-    def _read(self, row: list[int], new: list[int], stops: set[int]) -> Generation:
-        end = next((i for i, token in enumerate(new) if token in stops), len(new))
+    def _read(self, row: list[int], new: list[int], over: set[int], stop: str) -> Generation:
+        end = next((i for i, token in enumerate(new) if token in over), len(new))
         # The stopping token itself was computed, and may carry text before its newline.
         text = self.tokenizer.decode(new[: end + 1], skip_special_tokens=True)
-        return Generation(text.split("\n")[0].strip(), len(row), min(end + 1, len(new)))
+        spent = min(end + 1, len(new))
+        if stop not in ("", LINE) and stop in text:
+            spent = end  # what ended it was text, before the padding
+        text = text.split(stop)[0] if stop else text
+        return Generation(text.strip(), len(row), spent)
 
     @torch.inference_mode()
     def score(

@@ -47,21 +47,21 @@ class Hosted:
         step: str = "",
         timings: list[float] | None = None,
         names: Sequence[str] = (),
+        stop: str = "\n",
     ) -> list[Generation]:
-        """Greedy one-line continuations, in the order of the prompts; equal prompts are sent once.
+        """Greedy continuations up to `stop`, in the order of the prompts; equal ones are sent once.
 
         `timings` is given each answer's latency, that of the request which paid for it.
         `batch_size` and `names` are a local model's: here `hosted.concurrency` counts, and the
         endpoint itself knows how long a prompt may be.
         """
-        options = {"max_completion_tokens": max_new_tokens, "stop": ["\n"]}
+        options: dict[str, Any] = {"max_completion_tokens": max_new_tokens}
+        if stop:
+            options["stop"] = [stop]
         made = self._ask(prompts, options, step or "answering")
         if timings is not None:
             timings += [one.seconds for one in made]
-        return [
-            Generation(one.text.split("\n")[0].strip(), one.tokens_in, one.tokens_out)
-            for one in made
-        ]
+        return [Generation(_before(stop, one.text), one.tokens_in, one.tokens_out) for one in made]
 
     def score(
         self, prompts: Sequence[str], continuations: Sequence[str], batch_size: int = 1,
@@ -149,6 +149,11 @@ class Hosted:
                 raise
         found = {prompt: one.result() for prompt, one in zip(different, sent, strict=True)}
         return [found[prompt] for prompt in prompts]
+
+
+def _before(stop: str, text: str) -> str:
+    """What stands before a stop, which not every endpoint heeds; all of it without one."""
+    return (text.split(stop)[0] if stop else text).strip()
 
 
 def first_token(top: Sequence[tuple[str, float]], continuation: str, among: Sequence[str]) -> float:

@@ -1,7 +1,6 @@
 """Loads a decoder: weights in safetensors or GGUF, its tokenizer, a LoRA adapter merged."""
 
 import shutil
-import warnings
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from tasks.artifacts import Adapter
 from tasks.machine import device_and_dtype
 from tasks.models.decoder import Decoder
 from tasks.models.references import weights_digest, weights_folder
+from tasks.models.weights import check_base, check_vocabulary, load_whole
 from tasks.services import services
 from tasks.store import local_folder, scratch
 
@@ -24,24 +24,26 @@ PLAIN_TEMPLATE = (
 
 @lru_cache(maxsize=1)
 def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
-    """Load a decoder in the dtype that is here, with a LoRA adapter if there is one."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
+    """Load a decoder in the dtype that is here, with a LoRA adapter if there is one.
 
-    logging.disable_progress_bar()  # progress is told by `tasks.progress`
-    # peft and TRL ask for the attribute by its old name.
-    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+    Raises:
+        InputError: weights, tokenizer or adapter don't fit together.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     device, dtype = device_and_dtype()
     folder = safetensors_folder(ref)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-    model = model.to(device)
+    model = load_whole(AutoModelForCausalLM, folder, ref, dtype=dtype).to(device)
+    check_vocabulary(ref, model, tokenizer)
     if adapter is not None:
-        model = _tuned(model, local_folder(adapter.blob))
+        tuned = local_folder(adapter.blob)
+        check_base(ref, tuned)
+        model = merged(model, tuned)
     return Decoder(model.eval(), _prepared(tokenizer))
 
 
-def _tuned(model: Any, folder: Path) -> Any:
+def merged(model: Any, folder: Path) -> Any:
     """A model with a LoRA adapter merged into its weights: as fast as without one.
 
     Beside the weights an adapter takes about half of the speed. Merged into SmolLM2 in bf16 it

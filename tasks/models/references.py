@@ -1,14 +1,17 @@
 """Model references: from `package:`, `path:`, `hf:` or `openai:` to weights and sizes."""
 
 import importlib.util
+import json
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tasks.artifacts import ModelRef
 from tasks.core import digest
 from tasks.core.errors import InputError
 from tasks.core.rule import size_class
+from tasks.models.kinds import generates
 from tasks.run import RUNNING, ModelSpec
 from tasks.services import services
 
@@ -77,7 +80,45 @@ def resolve(spec: ModelSpec) -> ModelRef:
         revision=revision,
         layers=layers,
         hidden=hidden,
+        generates=generates(config_of(spec.ref)),
     )
+
+
+def config_of(ref: str) -> dict[str, Any]:
+    """A model's config as far as it lies on this machine, else empty; nothing is downloaded."""
+    scheme, address, revision = split_reference(ref)
+    folder: Path | None = None
+    with suppress(InputError):  # a package that isn't there is told of where weights are read
+        if scheme == "package":
+            folder = _package_folder(ref, address)
+        elif scheme == "path":
+            folder = Path(address).expanduser()
+        elif scheme == "hf":
+            folder = _cached(address, revision)
+    with suppress(OSError, ValueError):
+        if folder is not None:
+            held = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            return held if isinstance(held, dict) else {}
+    return {}
+
+
+def fetch_config(ref: str) -> None:
+    """Bring the config of a model on the hub here, if the hub is there: see `config_of`."""
+    scheme, address, revision = split_reference(ref)
+    if scheme != "hf" or services().offline or _cached(address, revision) is not None:
+        return
+    from huggingface_hub import hf_hub_download
+
+    with suppress(OSError, ValueError):  # a model that isn't there is told of with its weights
+        hf_hub_download(address, "config.json", revision=revision)
+
+
+def base_name(ref: str) -> str:
+    """What an adapter calls its base model: as the hub does, never by where a folder lies."""
+    scheme, address, _ = split_reference(ref)
+    if scheme == "path":
+        return f"weights {weights_digest(ref)}"
+    return address if scheme == "hf" else ref
 
 
 def weights_here(model: ModelRef) -> str | None:

@@ -11,7 +11,7 @@ from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.core.race_record import Raced
 from tasks.core.stats import Interval
-from tasks.metrics import single
+from tasks.metrics import single, values
 from tasks.results.finished import Finished, answers_in, read_finished
 
 MOST_DIFFERENT = 10
@@ -174,7 +174,8 @@ def differing(best: Sequence[Scorecard], most: int = MOST_DIFFERENT) -> tuple[Sh
     both = [name for name in first if name in second]
 
     def apart(name: str) -> float:
-        return abs(first[name].scores[metric] - second[name].scores[metric])
+        ours, theirs = values([first[name]], metric), values([second[name]], metric)
+        return abs(ours[0] - theirs[0])
 
     return tuple(
         shown([(best[0].path, first[name]), (best[1].path, second[name])], metric)
@@ -196,7 +197,7 @@ def shown(sides: Sequence[tuple[PathName, Answer]], metric: str) -> Shown:
             Side(
                 path=path,
                 answer=one.answer,
-                score=one.scores[metric],
+                score=values([one], metric)[0],
                 passages=tuple(f"{passage.title}: {passage.text}" for passage in one.passages),
             )
             for path, one in sides

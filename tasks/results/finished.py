@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.core.race import State
 from tasks.core.veto import MEASURED
-from tasks.metrics import single
+from tasks.metrics import TOKENS, parts, single
 from tasks.results.outcome import Outcome, Planned
 from tasks.run import RunFile
 from tasks.run_reading import parse_run
@@ -99,17 +99,22 @@ def answers_in(card: Scorecard, metric: str) -> tuple[Answer, ...]:
             where, str(error)[:200], "the answers that the run kept, each with its scores",
             "Run again: what else is kept costs nothing.",
         ) from error  # fmt: skip
-    metric = single(metric, rows)
+    needed = [name for name in parts(single(metric, rows)) if name != TOKENS]
     for row in rows:
-        if metric not in row.scores:
-            known = ", ".join(sorted(set.intersection(*(set(one.scores) for one in rows))))
-            raise InputError(f"metric of {where}", metric, known, "Decide by one of these.")
-        if not math.isfinite(row.scores[metric]):
-            raise InputError(
-                f"{where}: {row.question_id}: {metric}", row.scores[metric], "a finite number",
-                "Run again with this question mended or left out.",
-            )  # fmt: skip
+        for name in needed:
+            _check_score(where, row, name, rows)
     return rows
+
+
+def _check_score(where: str, row: Answer, metric: str, rows: Sequence[Answer]) -> None:
+    if metric not in row.scores:
+        known = ", ".join(sorted(set.intersection(*(set(one.scores) for one in rows))))
+        raise InputError(f"metric of {where}", metric, known, "Decide by one of these.")
+    if not math.isfinite(row.scores[metric]):
+        raise InputError(
+            f"{where}: {row.question_id}: {metric}", row.scores[metric], "a finite number",
+            "Run again with this question mended or left out.",
+        )  # fmt: skip
 
 
 def _card(folder: Path, row: Any) -> Scorecard:

@@ -8,6 +8,9 @@ from tasks.core.stats import Interval
 METRIC_NAMES = {
     "f1": "token F1", "exact_match": "exact match", "contains": "contained",
     "refused": "refused", "recall_at_k": "recall@k", "mrr": "MRR", "macro_f1": "macro-F1",
+    "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "chrf": "chrF",
+    "faithfulness": "faithful (words in the text)", "within_length": "within the length",
+    "valid_json": "fits the JSON schema", "terms_kept": "glossary terms kept",
 }  # fmt: skip
 
 

@@ -9,6 +9,19 @@ from tasks.core.veto import Veto
 from tasks.retrieval.settings import SettingsSearch
 
 
+class Estimate(Value):
+    """What one path was expected to take, before anything was loaded: GiB and seconds.
+
+    `answer_seconds` are for the dev questions; None where the model's size is unknown.
+    """
+
+    path: PathName
+    answer_gib: float | None
+    train_gib: float | None
+    answer_seconds: float | None
+    train_seconds: float | None
+
+
 class Planned(Value):
     """What will be done about one base model.
 
@@ -24,6 +37,7 @@ class Planned(Value):
     answer_gib: float | None
     train_gib: float | None
     system: System | None = Field(None, exclude_if=lambda system: system is None)
+    estimates: tuple[Estimate, ...] = Field((), exclude_if=lambda estimates: not estimates)
 
 
 class Plan(Value):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Answer, Scorecard
 from tasks.core.labels import confusion
+from tasks.metrics import bounds
+from tasks.results.dimensions import on_front
 from tasks.results.record import seconds_per_question
 
 if TYPE_CHECKING:
@@ -15,14 +17,15 @@ if TYPE_CHECKING:
 # Colours that stay apart for colour-blind readers (Paul Tol's bright scheme); shapes tell models.
 COLOURS = {"prompt": "#4477AA", "rag": "#228833", "finetune": "#EE6677", "finetune+rag": "#AA3377"}
 MARKERS = "osD^vP"
-INK, FAINT = "#222222", "#DDDDDD"
+INK, FAINT, FRONT = "#222222", "#DDDDDD", "#888888"
 HALF = 0.5  # share of a row from which a cell is dark, and its number white
 
 
 def plot_quality_cost(cards: Sequence[Scorecard], target: Path) -> Path:
     """Draw the primary metric with its interval over seconds a question, as PNG.
 
-    `cards` are dev scorecards, at least one; a logarithmic x axis.
+    `cards` are dev scorecards, at least one; a logarithmic x axis. A line joins the Pareto front:
+    those that no other beats in both.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -31,6 +34,7 @@ def plot_quality_cost(cards: Sequence[Scorecard], target: Path) -> Path:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     models = list(dict.fromkeys(card.model for card in cards))
+    _draw_front(axes, cards)
     for card in cards:
         marker = MARKERS[models.index(card.model) % len(MARKERS)]
         _draw(axes, card, marker, card.path if len(models) == 1 else f"{card.model} {card.path}")
@@ -39,6 +43,21 @@ def plot_quality_cost(cards: Sequence[Scorecard], target: Path) -> Path:
         axes.set_title(models[0], loc="left", color=INK, fontsize=11)
     figure.savefig(target)
     return target
+
+
+def _draw_front(axes: Any, cards: Sequence[Scorecard]) -> None:
+    by_name = {(card.model, str(card.path)): card for card in cards}
+    front = [by_name[name] for name in on_front(cards)]
+    axes.plot(
+        [seconds_per_question(card) for card in front],
+        [card.metrics[card.primary].value for card in front],
+        color=FRONT,
+        linestyle="--",
+        linewidth=1,
+        zorder=1,
+        label="Pareto front",
+    )
+    axes.legend(loc="lower right", frameon=False, fontsize=8)
 
 
 def _draw(axes: Any, card: Scorecard, marker: str, label: str) -> None:
@@ -100,7 +119,8 @@ def _dress(axes: Any, cards: Sequence[Scorecard]) -> None:
     seconds = [seconds_per_question(card) for card in cards]
     axes.set_xscale("log")
     axes.set_xlim(min(seconds) / 1.6, max(seconds) * 2.2)  # room for the labels on the right
-    axes.set_ylim(0, 1)
+    if bounds(cards[0].primary) == (0, 1):
+        axes.set_ylim(0, 1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     few = max(seconds) / min(seconds) < 10  # less than a decade has too few major ticks to read
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:.2g}" if few else "")

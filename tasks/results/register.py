@@ -1,6 +1,7 @@
 """The winner as a registered model version; the alias `champion` goes to the better one."""
 
 import json
+import re
 import shutil
 import string
 from collections.abc import Callable, Sequence
@@ -201,7 +202,7 @@ def model_card(candidate: Candidate) -> str:
         path=system.path,
         model=system.model.ref,
         revision=system.model.revision or "none: the reference is exact",
-        adapter=f"LoRA, rank {system.adapter.rank}" if system.adapter else "none",
+        adapter=system.adapter.kind if system.adapter else "none",
         index=f"{retrieval.index.name}, digest {retrieval.index.sha}" if retrieval else "none",
         search=f"{retrieval.mode}, k = {retrieval.k}" if retrieval else "none",
         prompt=(system.prompt.instruction or "(none)").replace("\n", "\n> "),
@@ -233,7 +234,7 @@ def _tags(candidate: Candidate) -> dict[str, str]:
         "model": card.model,
         "path": candidate.system.path,
         "primary": card.primary,
-        card.primary: f"{card.metrics[card.primary].value:.4f}",
+        re.sub(r"[^\w\-. :/]", "_", card.primary): f"{card.metrics[card.primary].value:.4f}",
         "questions_digest": card.questions_digest,
         "basis": candidate.verdict.basis,
         "run_digest": candidate.run.digest,

@@ -9,12 +9,14 @@ from tasks.artifacts import SCHEMA_VERSION
 from tasks.core.decide import Verdict
 from tasks.models.references import runs_already
 from tasks.results.across_report import across_sentence, render_across
+from tasks.results.comparison import COMPARISON, render_comparison
 from tasks.results.markdown import bullets, interval_text, metric_name, number_text, table
 from tasks.results.plot import plot_quality_cost
 from tasks.results.race_report import render_race
 from tasks.results.record import RunRecord
+from tasks.results.report_estimates import estimates
 from tasks.results.report_inputs import inputs, times
-from tasks.results.report_scores import by_kind, costs, differences, quality
+from tasks.results.report_scores import by_kind, corpus, costs, differences, quality
 from tasks.retrieval.build_report import render_settings, summary
 
 PLOT = "quality-cost.png"
@@ -41,6 +43,8 @@ def write_outputs(record: RunRecord) -> Path:
         "scorecards.json": json.dumps(cards, indent=2, ensure_ascii=False) + "\n",
         "report.md": render_report(record),
     }
+    if page := render_comparison(record):
+        texts[COMPARISON] = "\n\n".join((*page, f"![Quality against seconds]({PLOT})")) + "\n"
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
@@ -53,6 +57,7 @@ def render_report(record: RunRecord) -> str:
         parts += _verdict(record, verdict)
     if record.outcome.across is not None:
         parts += render_across(record.outcome.across)
+    parts += render_comparison(record)
     if record.cards("dev"):
         parts += ["## Quality against cost", f"![Quality against seconds per question]({PLOT})"]
     parts += _search(record)
@@ -126,7 +131,8 @@ def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
             f"{interval_text(test.score)}. This test split has been read {test.times_read} time(s)."
         )
     if cards:
-        parts += ["### What was measured", quality(cards), costs(record, cards)]
+        parts += ["### What was measured", quality(cards), corpus(cards), costs(record, cards)]
+        parts += estimates(record, verdict.model, cards)
         labels = cards[0].system.prompt.labels
         parts += ["### By label" if labels else "### By kind of question", by_kind(cards)]
     parts += _reasoning(verdict)

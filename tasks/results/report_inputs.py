@@ -1,5 +1,6 @@
 """The report's last part: where the time went, and what went in."""
 
+from tasks.artifacts import Constraints
 from tasks.data.questions import SPLITS
 from tasks.models.spending import Spent
 from tasks.results.markdown import bullets, table
@@ -36,8 +37,16 @@ def _counts(record: RunRecord) -> list[str]:
     if examples.labels:
         each = ", ".join(f"{examples.count(split)} {split}" for split in SPLITS)
         return [f"examples of {len(examples.labels)} labels: {each}"]
+    if examples.pairs:
+        kinds = [f"{c.count} {c.split} examples of kind {c.kind}" for c in examples.counts]
+        return [*kinds, *_asked(examples.constraints)]
     kinds = [f"{c.count} {c.split} questions of kind {c.kind}" for c in examples.counts]
     return [f"{record.corpus.count} documents", *kinds]
+
+
+def _asked(constraints: Constraints) -> list[str]:
+    lines = [f"a glossary of {len(constraints.glossary)} terms"] if constraints.glossary else []
+    return lines + (["a JSON schema"] if constraints.json_schema else [])
 
 
 def _spent(spent: Spent) -> str:

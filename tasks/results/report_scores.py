@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 
 from tasks.artifacts import Scorecard
-from tasks.metrics import WHOLE
+from tasks.metrics import is_whole
 from tasks.results.explain import differing, two_best
 from tasks.results.markdown import interval_text, metric_name, table
 from tasks.results.record import RunRecord, answers_of, seconds_per_question
 
 MOST_DIFFERENT = 5
+# Costs that stand among the metrics.
+COSTS = ("seconds_per_question", "seconds_p95", "money_per_question", "refresh_seconds")
 CELL = 160  # characters of an answer that a table shows
 
 
 def quality(cards: Sequence[Scorecard]) -> str:
     """Every metric of every path, the primary one first, with 95% intervals."""
     names = list(dict.fromkeys(name for card in cards for name in card.metrics))
-    names = [name for name in names if name != "seconds_per_question"]  # a cost, shown there
+    names = [name for name in names if name not in COSTS]  # shown there
     names.sort(key=lambda name: name != cards[0].primary)  # the primary metric first
     rows = [
         (
@@ -35,7 +37,22 @@ def quality(cards: Sequence[Scorecard]) -> str:
             " General knowledge is left out: it is checked by the likelihood of whole texts, "
             "which hosted models do not tell, and nothing here changes their weights."
         )
+    if any(not card.system.model.generates for card in cards):
+        note += " General knowledge is left out: an encoder models no language that it could lose."
     return f"{table(heads, rows)}\n\n{note}"
+
+
+def corpus(cards: Sequence[Scorecard]) -> str:
+    """Figures that only all answers together have, each with its signature; empty without any."""
+    shown = {one.name: one.signature for card in cards for one in card.corpus}
+    values = {(card.path, one.name): one.value for card in cards for one in card.corpus}
+    rows = [
+        (name, *(f"{values[card.path, name]:.1f}" if (card.path, name) in values else "-"
+                 for card in cards), f"`{signature}`")
+        for name, signature in shown.items()
+    ]  # fmt: skip
+    heads = ("all answers together, 0 to 100", *(f"`{card.path}`" for card in cards), "signature")
+    return table(heads, rows) if rows else ""
 
 
 def costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:
@@ -59,6 +76,13 @@ def costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:
     heads = ("path", "seconds/question", "tokens/question", "training seconds",
              "training energy", "answering energy", "money/question", "device")  # fmt: skip
     note = f"Reused, with the cost measured then: {', '.join(reused)}." if reused else ""
+    waits = [
+        f"`{card.path}` {interval_text(card.metrics['seconds_p95'])}"
+        for card in cards
+        if "seconds_p95" in card.metrics
+    ]
+    if waits:
+        note = f"Asked one at a time, 95 of 100 are answered within (s): {', '.join(waits)}. {note}"
     return f"{table(heads, rows)}\n\n{note}".strip()
 
 
@@ -94,7 +118,7 @@ def differences(cards: Sequence[Scorecard], chosen: str | None) -> list[str]:
 def _single(card: Scorecard) -> str:
     """The metric for single answers and kinds of question: the primary, if these have one."""
     rest = (name for names in card.by_kind.values() for name in names)
-    return next(rest, card.primary) if card.primary in WHOLE else card.primary
+    return next(rest, card.primary) if is_whole(card.primary) else card.primary
 
 
 def _money(record: RunRecord, card: Scorecard) -> str:

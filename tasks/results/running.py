@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tasks.artifacts import ModelRef, System
+from tasks.artifacts import System
 from tasks.core.errors import InputError
 from tasks.models.references import weights_here
 from tasks.results.outcome import Planned
@@ -39,12 +39,9 @@ def plan_running(run: RunFile, spec: ModelSpec) -> Planned:
             "models.ref", f"{spec.ref} ({system.model.ref}: {here})", "a system that answers here",
             "Mend that, or leave it out.",
         )  # fmt: skip
-    base = system.model
-    model = ModelRef(
-        ref=spec.ref, name=f"{found.name} {found.version}", size_class=base.size_class,
-        params=base.params, open_weights=base.open_weights, revision=base.revision,
-        weights=base.weights, layers=base.layers, hidden=base.hidden,
-    )  # fmt: skip
+    model = system.model.model_copy(
+        update={"ref": spec.ref, "name": f"{found.name} {found.version}"}
+    )
     return Planned(
         model=model, paths=(system.path,), vetoes=(), reason=None, answer_gib=None,
         train_gib=None, system=system,

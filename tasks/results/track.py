@@ -231,6 +231,8 @@ def _metrics(card: Scorecard) -> dict[str, float]:
     found = _intervals(card.metrics, f"{card.split}/")
     for kind, metrics in card.by_kind.items():
         found |= _numbers({name: m.value for name, m in metrics.items()}, f"{card.split}/{kind}/")
+    together = {one.name.replace(" ", "_"): one.value for one in card.corpus}
+    found |= _numbers(together, f"{card.split}/")
     costs = _numbers(card.cost, f"cost/{card.split}_")
     return found | costs | {f"cost/{card.split}_seconds_per_question": seconds_per_question(card)}
 

@@ -21,7 +21,8 @@ def nearest_examples(
     """At most `how.k` labelled examples for each text, nearest first, chosen by MMR.
 
     The index holds the training examples; `own` names for each text the example that it is, which
-    is not found. Of an example cut into several chunks the nearest one is shown.
+    is not found. Of an example cut into several chunks the nearest one is shown, unless it brings
+    its whole text as its second tag: see `data.examples.training_corpus`.
     """
     found = searcher.search(texts, how.model_copy(update={"k": POOL * how.k + bool(own)}))
     names = own or [""] * len(texts)
@@ -50,4 +51,11 @@ def _others(pool: Sequence[Passage], own: str) -> list[Passage]:
 def _shown(pool: Sequence[Passage], vectors: Vectors, text: Vectors, k: int) -> tuple[Passage, ...]:
     relevance = vectors @ text
     chosen = mmr(relevance, vectors @ vectors.T, k, WEIGHT)
-    return tuple(pool[i] for i in sorted(chosen, key=lambda i: (-relevance[i], i)))
+    return tuple(_whole(pool[i]) for i in sorted(chosen, key=lambda i: (-relevance[i], i)))
+
+
+def _whole(one: Passage) -> Passage:
+    """An example with its answer as the only tag, and all of its text where that is known."""
+    return one.model_copy(
+        update={"text": one.tags[-1] if one.tags[1:] else one.text, "tags": one.tags[:1]}
+    )

@@ -14,7 +14,7 @@ from tasks.answering import generate_answers
 from tasks.artifacts import Prompt, Question
 from tasks.data.examples import collect_examples
 from tasks.data.questions import read_questions
-from tasks.known_tasks import TASKS
+from tasks.known_tasks import find_task
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.decoder import Decoder
 from tasks.models.loading import load_decoder
@@ -30,7 +30,7 @@ def main() -> None:
     """Measure both ways in turn, in one process, after a warm-up."""
     examples = collect_examples(TICKETS, Data(examples=TICKETS.name), 7)
     asked = read_questions(examples, "dev")[:EXAMPLES]
-    task = TASKS["classification"]
+    task = find_task("classification")
     shown = task.demonstrators(read_questions(examples, "train"), DEMONSTRATIONS, 7)
     prompts = candidates("prompt", AnsweringSpec(), shown, task.name, examples.labels)
     by_name = {prompt.name: prompt for prompt in prompts}

@@ -149,7 +149,6 @@ class Tally:
     wrong: int = 0
     wrong_all: int = 0
     same: int = 0
-    right: int = 0
     cost: list[float] = field(default_factory=list)
     regret: list[float] = field(default_factory=list)
     hindsight: list[float] = field(default_factory=list)
@@ -161,31 +160,33 @@ class Tally:
 def run_cell(truth: Truth, rules: Rules, repeats: int, seed: int = 5) -> Tally:
     """Race `repeats` times on fresh questions of one truth."""
     rng, tally = np.random.default_rng(seed), Tally()
-    paths = PATHS[: len(truth.means)]
     for _ in range(repeats):
-        sizes, scores = draw(rng, truth)
-        _, stop = drive(race_of(truth, rules, sizes), scores)
-        names = tuple(f"d{i}" for i, size in enumerate(sizes) for _ in range(size))
-        every = [
-            Measured(path, scores[path, WHOLE if path in BASE else 0.0], names) for path in paths
-        ]
-        chosen, full = stop.choice.path, choose(every, (), Settings()).path
-        got = truth.mean(chosen, WHOLE)
-        tally.wrong += not _worth(truth, chosen)
-        tally.wrong_all += not _worth(truth, full)
-        tally.same += chosen == full
-        tally.cost.append(stop.spent.seconds / exhaustive_seconds(paths, sum(sizes)))
-        tally.regret.append(100 * (truth.mean(full, WHOLE) - got))
-        best = max(path_mean for path_mean in truth.means)
-        tally.hindsight.append(100 * (best - got))
-        tally.hindsight_all.append(100 * (best - truth.mean(full, WHOLE)))
-        for margin in stop.choice.margins:
-            if margin.path in BASE or margin.over in BASE:
-                continue
-            gain = truth.mean(margin.path, 0) - truth.mean(margin.over, 0)
-            tally.margins += 1
-            tally.covered += margin.low <= gain <= margin.high
+        run_once(rng, truth, rules, tally)
     return tally
+
+
+def run_once(rng: np.random.Generator, truth: Truth, rules: Rules, tally: Tally) -> None:
+    """One race on fresh questions, added to a tally, beside the rule given every answer."""
+    paths = PATHS[: len(truth.means)]
+    sizes, scores = draw(rng, truth)
+    _, stop = drive(race_of(truth, rules, sizes), scores)
+    names = tuple(f"d{i}" for i, size in enumerate(sizes) for _ in range(size))
+    every = [Measured(path, scores[path, WHOLE if path in BASE else 0.0], names) for path in paths]
+    chosen, full = stop.choice.path, choose(every, (), Settings()).path
+    got, best = truth.mean(chosen, WHOLE), max(truth.means)
+    tally.wrong += not _worth(truth, chosen)
+    tally.wrong_all += not _worth(truth, full)
+    tally.same += chosen == full
+    tally.cost.append(stop.spent.seconds / exhaustive_seconds(paths, sum(sizes)))
+    tally.regret.append(100 * (truth.mean(full, WHOLE) - got))
+    tally.hindsight.append(100 * (best - got))
+    tally.hindsight_all.append(100 * (best - truth.mean(full, WHOLE)))
+    for margin in stop.choice.margins:
+        if margin.path in BASE or margin.over in BASE:
+            continue
+        gain = truth.mean(margin.path, 0) - truth.mean(margin.over, 0)
+        tally.margins += 1
+        tally.covered += margin.low <= gain <= margin.high
 
 
 def _worth(truth: Truth, path: str) -> bool:

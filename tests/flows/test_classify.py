@@ -10,6 +10,7 @@ import pytest
 from tasks.results.outcome import Outcome
 from tasks.results.record import answers_of
 from tasks.services import services
+from tests.files import write_rows
 from tests.tiny import build_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
@@ -67,7 +68,7 @@ def classified(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
             {"text": f"{n} {n * 7919} {WORDS[label]} {n * 31}", "label": label}
             for n, label in enumerate(LABELS * 45)
         ]
-        (folder / "cards.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_rows(folder / "cards.jsonl", rows)
         runfile, output = folder / "cards.toml", folder / "output"
         runfile.write_text(RUN_FILE.format(model=build_tiny(folder / "model")))
         yield Classified(runfile, output, adapt(str(runfile), str(output)))

@@ -15,11 +15,13 @@ from tasks.data.collect import (
     check_enough,
     collect_documents,
     collect_examples,
+    collect_for_task,
     collect_general,
     collect_questions,
     read_documents,
     tree_digest,
 )
+from tasks.data.constraints import read_glossary, read_schema
 from tasks.data.reading import MAX_DOCUMENT
 from tasks.results.finished import read_finished
 from tasks.run import Data
@@ -371,6 +373,85 @@ def test_labelled_examples_at_fault_are_explained_and_leave_nothing_in_the_store
     assert not home.exists()
 
 
+def pair(n: int, split: str | None = None, **changes: Any) -> dict[str, Any]:
+    row = {"text": f"gate {n} was shut at {n * 7919}", "references": [f"Tor {n}"], "split": split}
+    return {key: value for key, value in (row | changes).items() if value is not None}
+
+
+PAIRS = [
+    Case("e.jsonl", [pair(1, references=[])], "line 1: references", "()", "one reference", "Add"),
+    Case("e.jsonl", [pair(1), pair(2, references=["a", " "])], "line 2: references", " ",
+         "not blank", "Fill"),
+    Case("e.jsonl", [pair(1, references="Tor")], "line 1: references", "Tor", "tuple", "Change"),
+    Case("e.jsonl", [pair(1, text="\n")], "line 1: text", "\n", "not blank", "Fill"),
+    Case("e.jsonl", [pair(1, kind=" ")], "line 1: kind", " ", "not blank", "Fill"),
+    Case("e.jsonl", [pair(1, reference="Tor")], "line 1: reference", "reference", "references",
+         "Did you mean 'references'?"),
+    Case("e.jsonl", [{"text": "t"}], "line 1: references", "None", "a value", "'references'"),
+    Case("e.csv", "text,references\na,b\n", "line 1", "text,references", "text, reference",
+         "Add reference"),
+    Case("e.csv", "text,reference\na,\n", "line 2: reference", "", "not blank", "Fill"),
+    Case("e.jsonl", [pair(1, "train"), pair(1, "dev"), pair(2, "test")], "e.jsonl", "(dev)",
+         "near-duplicate", "Move"),
+    Case("e.jsonl", [pair(1, "train"), pair(2, "dev")], "e.jsonl", "no test", "train, dev", "Add"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PAIRS, ids=ids)
+def test_texts_with_references_at_fault_are_explained_and_leave_nothing_in_the_store(
+    case: Case, tmp_path: Path, home: Path
+) -> None:
+    write(tmp_path / case.name, case.content)
+    data = Data(examples=case.name)
+    assert_explained(case, lambda: collect_for_task("translation", tmp_path, data, 7))
+    assert not home.exists()
+
+
+GLOSSARIES = [
+    Case("g.csv", "source,target\na,b\n", "line 1", "source,target", "term, translation", "Add"),
+    Case("g.csv", "term,translation\nlock,\n", "line 2: translation", "None", "a value", "Add"),
+    Case("g.csv", "term,translation\nlock,| |\n", "line 2: translation", "| |", "one spelling",
+         "Fill"),
+    Case("g.csv", 'term,translation\n" ",b\n', "line 2: term", " ", "not blank", "Fill"),
+    Case("g.csv", "term,translation\ndry  dock,a\nDry dock,b\n", "line 3: term", "Dry dock",
+         "no other row", "line 2 has 'a'"),
+    Case("g.txt", "lock = Schleuse", "g.txt", ".txt", ".jsonl or .csv", "Name a file"),
+    Case("g.csv", "", "g.csv", "no rows", "one row", "Fill"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GLOSSARIES, ids=ids)
+def test_a_glossary_at_fault_is_explained(case: Case, tmp_path: Path) -> None:
+    source = write(tmp_path / case.name, case.content)
+    assert_explained(case, lambda: read_glossary(source))
+
+
+SCHEMAS = [
+    Case("s.json", "{", "s.json", "line 1", "JSON schema", "Mend"),
+    Case("s.json", "[" * 100_000, "s.json", "recursion", "JSON schema", "Mend"),
+    Case("s.json", "7", "s.json", "7", "JSON object", "Mend"),
+    Case("s.json", '{"properties": {"a": {"type": "nmber"}}}', "$.properties.a.type", "nmber",
+         "not valid", "Mend"),
+    Case("s.json", '{"pattern": "("}', "$.pattern", "(", "regex", "Mend"),
+    Case("s.json", '{"items": {"$ref": "other.json"}}', "$ref", "other.json", "within the schema",
+         "$defs"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SCHEMAS, ids=ids)
+def test_a_json_schema_at_fault_is_explained(case: Case, tmp_path: Path) -> None:
+    source = write(tmp_path / case.name, case.content)
+    assert_explained(case, lambda: read_schema(source))
+
+
+def test_a_glossary_or_schema_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "e.jsonl", [pair(1)])
+    for key in ("glossary", "json_schema"):
+        data = Data.model_validate({"examples": "e.jsonl", key: "gone.csv"})
+        case = Case("", "", "gone.csv", "no such file", "path that exists", "relative")
+        assert_explained(case, lambda data=data: collect_for_task("generation", tmp_path, data, 7))
+
+
 def test_two_examples_in_all_are_too_few_to_decide(tmp_path: Path) -> None:
     """With a third, so that every split has one, it says how many it takes."""
     source = write(tmp_path / "e.jsonl", LABELLED[:1] + LABELLED[2:3] + LABELLED[5:])
@@ -409,6 +490,7 @@ HEAD = 'name = "x"\n'
 DATA = '[data]\ndocuments = "d"\nquestions = "q"\n'
 MODELS = '[[models]]\nref = "openai:gpt-4o"\n'
 CLASSIFY = 'name = "x"\ntask = "classification"\n'
+TRANSLATE = 'name = "x"\ntask = "translation"\n'
 LABELS = '[data]\nexamples = "e"\n'
 
 RUNS = [
@@ -439,8 +521,42 @@ RUNS = [
          "macro-f1", "macro_f1, accuracy", "Did you mean 'macro_f1'?"),
     Case("", HEAD + DATA + MODELS + '[decision]\nprimary = "accuracy"\n', "decision.primary",
          "accuracy", "f1, exact_match, contains", "Change"),
+    Case("", TRANSLATE + LABELS + MODELS + '[decision]\nprimary = "chrff"\n', "decision.primary",
+         "chrff", "chrf", "Did you mean 'chrf'?"),
+    Case("", TRANSLATE + LABELS + MODELS + '[decision]\nprimary = "valid_json"\n',
+         "decision.primary", "valid_json", "chrf", "Change"),
+    Case("", 'task = "summarization"\n' + HEAD + LABELS + MODELS, "task", "summarization",
+         "summarisation", "Did you mean 'summarisation'?"),
+    Case("", TRANSLATE + LABELS + MODELS + "[answering]\nmin_words = 9\nmax_words = 8\n",
+         "answering", "9", "min_words is above max_words", "Change"),
+    Case("", CLASSIFY + LABELS + MODELS + "[answering]\nmax_words = 8\n", "answering.max_words",
+         "8", "references", "Remove"),
+    Case("", HEAD + DATA + 'glossary = "g"\n' + MODELS, "data.glossary", "g", "references",
+         "Remove"),
+    Case("", CLASSIFY + LABELS + MODELS + '[answering]\ninstruction = "Be"\n',
+         "answering.instruction", "Be", "wordings of its own", "Remove"),
+    Case("", TRANSLATE + LABELS + MODELS + '[answering]\ninstruction = ""\n',
+         "answering.instruction", "", "at least 1", "Change"),
     Case("", HEAD + DATA + MODELS + '[decision]\npaths = ["ragg"]\n', "decision.paths.0", "ragg",
          "'rag'", "Change"),
+    Case("", CLASSIFY + LABELS + MODELS + '[changes]\ndocuments = "d"\nquestions = "q"\n',
+         "changes", "d", "no [changes] for classification", "Leave it out"),
+    Case("", HEAD + DATA + MODELS + '[changes]\ndocuments = "d"\n', "changes.questions", "None",
+         "a value", "Add the key 'questions'"),
+    Case("", HEAD + DATA + MODELS + "[decision]\npaths = []\n", "decision.paths", "", "at least 1",
+         "Change"),
+    Case("", HEAD + DATA + MODELS + "[decision]\nweights = { f2 = 1.0 }\n", "decision.weights",
+         "f2", "f1, exact_match", "Did you mean 'f1'?"),
+    Case("", HEAD + DATA + MODELS + "[decision]\nweights = { mrr = 1.0 }\n", "decision.weights",
+         "mrr", "f1, exact_match", "Change"),
+    Case("", HEAD + DATA + MODELS + '[decision]\nprimary = "f1"\nweights = { f1 = 1.0 }\n',
+         "decision", "f1", "primary or weights, not both", "Change"),
+    Case("", HEAD + DATA + MODELS + "[decision]\nweights = { f1 = nan }\n", "decision", "nan",
+         "finite numbers", "Change"),
+    Case("", HEAD + DATA + MODELS + "[limits]\nseconds_p95 = 0\n", "limits.seconds_p95", "0",
+         "greater than 0", "Change"),
+    Case("", HEAD + DATA + '[[models]]\nref = "openai:x"\n[limits]\nmoney_per_question = 0.1\n',
+         "limits.money_per_question", "0.1", "a price of openai:x", '[prices."x"]'),
     Case("", HEAD + DATA + MODELS + '[decision]\norder = ["rag"]\n', "decision.order", "rag",
          "name each of", "Change"),
     Case("", HEAD + DATA + MODELS + "[budget]\nmoney = 1\n", "budget.money", "1.0",

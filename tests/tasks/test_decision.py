@@ -98,6 +98,16 @@ SLOW = Interval(2.0, 1.5, 2.5)
         ({"max_forgetting": None}, set()),
         ({"max_forgetting": None, "seconds_per_question": 1.0}, {("seconds_per_question", 1.5)}),
         ({"max_forgetting": None, "seconds_per_question": 2.0}, set()),
+        ({"max_forgetting": None, "seconds_p95": 2.0}, {("seconds_p95", 2.5)}),
+        ({"max_forgetting": None, "seconds_p95": 3.0}, set()),
+        ({"max_forgetting": None, "money_per_question": 0.01}, {("money_per_question", 0.02)}),
+        (
+            {"max_forgetting": None, "energy_wh_per_question": 0.09},
+            {("energy_wh_per_question", 0.1)},
+        ),
+        ({"max_forgetting": None, "energy_wh_per_question": 0.11}, set()),
+        ({"max_forgetting": None, "min_refused": 0.9}, {("min_refused", 0.8)}),
+        ({"max_forgetting": None, "min_refused": 0.7}, set()),
         ({"max_forgetting": None, "train_seconds": 49.0}, {("train_seconds", 50.0)}),
         ({"max_forgetting": None, "train_seconds": 51.0}, set()),
     ],
@@ -109,7 +119,12 @@ def test_a_measurement_wholly_beyond_its_limit_vetoes_the_path(
     limits: dict[str, float | None],
     vetoed: set[tuple[str, float]],
 ) -> None:
-    made = cards({"prompt": LOW, "finetune": HIGH}, forgetting=FORGOT, seconds_per_question=SLOW)
+    made = cards(
+        {"prompt": LOW, "finetune": HIGH}, forgetting=FORGOT, seconds_per_question=SLOW,
+        seconds_p95=Interval(3.0, 2.5, 9.0), money_per_question=Interval(0.03, 0.02, 0.04),
+        refused_unanswerable=Interval(0.7, 0.5, 0.8),
+    )  # fmt: skip
+    made[0] = made[0].model_copy(update={"cost": {**made[0].cost, "energy_kwh": 0.0}})
     decision, vetoes = decide_on(limited(run_file, **limits), planned, made)
     assert {(veto.limit, veto.value) for veto in vetoes} == vetoed
     assert decision.path == ("prompt" if vetoed else "finetune")

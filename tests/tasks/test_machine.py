@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 MEASURE = """
 from tasks.machine import metered
 with metered() as meter:
@@ -12,3 +14,23 @@ assert meter.measured().energy_kwh is not None
 def test_measuring_energy_prints_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+PEAK = """
+from tasks.machine import metered
+with metered() as large:
+    held = bytearray(400 << 20)
+del held
+with metered() as small:
+    pass
+print(large.measured().peak_gib, small.measured().peak_gib)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+def test_the_peak_of_memory_is_that_of_the_measured_work_alone() -> None:
+    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
+    large, small = done.stdout.split()
+    if small == "None":
+        pytest.skip("this system lets nobody reset the peak")
+    assert float(large) - float(small) > 0.35

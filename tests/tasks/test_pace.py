@@ -1,8 +1,14 @@
 from pathlib import Path
 
 from tasks.artifacts import Blob, ExampleSet, ModelRef, SplitCount
-from tasks.pace import estimate_seconds, hosted_sentences, matmul_rate, sentence
-from tasks.results.outcome import Planned
+from tasks.pace import (
+    estimate_seconds,
+    hosted_sentences,
+    matmul_rate,
+    sentence,
+    with_estimates,
+)
+from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
 from tasks.run_reading import parse_run
 
@@ -31,6 +37,26 @@ def estimate(run: RunFile, params: float = 1e8, dev: int = 100) -> dict[str, flo
     )
     examples = ExampleSet(questions=Blob(uri="u", sha="s", bytes=1), counts=counts)
     return dict(estimate_seconds(run, examples, [planned], rate=1e11))
+
+
+def test_a_plan_is_told_what_each_path_will_take_and_an_unknown_size_nothing() -> None:
+    def told(params: float | None) -> dict[str, Estimate]:
+        model = ModelRef(ref="path:/m", name="m", size_class="small", params=params)
+        planned = Planned(
+            model=model, paths=("prompt", "finetune"), vetoes=(), reason=None, answer_gib=1.5,
+            train_gib=2.5,
+        )  # fmt: skip
+        counts = tuple(SplitCount(split=one, kind="all", count=50) for one in ("train", "dev"))
+        examples = ExampleSet(questions=Blob(uri="u", sha="s", bytes=1), counts=counts)
+        plan = with_estimates(run_file(), examples, Plan(memory_gib=8, models=(planned,)), 1e11)
+        return {one.path: one for one in plan.models[0].estimates}
+
+    prompt, tuned = told(1e8)["prompt"], told(1e8)["finetune"]
+    assert (prompt.answer_gib, prompt.train_gib, prompt.train_seconds) == (1.5, None, None)
+    assert prompt.answer_seconds == tuned.answer_seconds
+    assert tuned.train_gib == 2.5
+    assert (tuned.train_seconds or 0) > 0
+    assert told(None) == {}
 
 
 def test_passages_training_and_size_each_cost_time() -> None:

@@ -1,3 +1,5 @@
+import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,13 @@ def test_overrides_replace_their_keys_and_leave_the_others(written: Path) -> Non
     assert run.decision.primary == "contains"
     assert (run.limits.memory_gib, run.limits.min_examples) == (4, 30)
     assert run.models == read_run(written).models
+
+
+def test_a_utility_is_named_by_its_parts_and_survives_being_written(written: Path) -> None:
+    weighed = TOML.replace('primary = "contains"', "weights = { f1 = 0.9, tokens = -0.05 }")
+    run = parse_run(tomllib.loads(weighed))
+    assert run.decision.primary == "0.9 f1 + -0.05 tokens"
+    assert parse_run(json.loads(run.model_dump_json())) == run
 
 
 def test_a_gain_of_zero_is_an_override(written: Path) -> None:

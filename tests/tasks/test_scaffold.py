@@ -66,7 +66,7 @@ def test_values_other_than_the_defaults_survive_writing_and_reading(tmp_path: Pa
             "limits": {"memory_gib": 1.5},
             "budget": {"seconds": 600, "money": 2.5},
             "prices": {"gpt-4": {"input_per_million": 30, "output_per_million": 60}},
-            "decision": {"paths": ["rag"]},
+            "decision": {"paths": ["rag"], "weights": {"f1": 0.9, "tokens": -0.05}},
         }
     )
     target = tmp_path / "x.toml"
@@ -77,7 +77,14 @@ def test_values_other_than_the_defaults_survive_writing_and_reading(tmp_path: Pa
 def test_every_key_is_written_once_with_its_comment_and_no_comment_is_left_over() -> None:
     table = {"name": "x", "data": {"documents": "d", "questions": "q"}, "models": [{"ref": "hf:a"}]}
     prices = {"gpt-4.1": {"input_per_million": 2, "output_per_million": 8}}
-    run = RunFile.model_validate(table | {"general": {"items": "i", "text": "t"}, "prices": prices})
+    run = RunFile.model_validate(
+        table
+        | {
+            "general": {"items": "i", "text": "t"},
+            "prices": prices,
+            "changes": {"documents": "d", "questions": "q"},
+        }
+    )
     values = run.model_dump()
     names = {key for key in values if key not in HEADS}
     for head in HEADS:
@@ -150,6 +157,31 @@ def test_labelled_examples_get_a_run_file_that_classifies(home: Path, tmp_path: 
     assert (run.task, run.decision.primary) == ("classification", "macro_f1")
     assert (tmp_path / "labels" / str(run.data.examples)).resolve() == tmp_path / "in/texts.jsonl"
     assert (run.data.documents, run.data.questions) == (None, None)
+
+
+def test_texts_with_references_get_a_run_file_for_the_task_that_is_named(
+    home: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "logs.jsonl"
+    rows = [
+        {"text": f"{n * 7919} gates, {n * 31} tides", "references": [f"{n}"]} for n in range(120)
+    ]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match="summarisation, translation, generation") as caught:
+        scaffold(tmp_path / "no", None, None, examples=source)
+    assert caught.value.where == "--task"
+    with pytest.raises(InputError, match="Did you mean 'translation'"):
+        scaffold(tmp_path / "no", None, None, examples=source, task="translations")
+    with pytest.raises(InputError, match="--documents and --questions"):
+        scaffold(tmp_path / "no", None, None, examples=source, task="question-answering")
+    assert not (tmp_path / "no").exists()
+    written = scaffold(tmp_path / "out", None, None, examples=source, task="translation")
+    run = read_run(Path(written.path))
+    assert (run.task, run.decision.primary, run.index.k) == ("translation", "chrf", 4)
+    assert (tmp_path / "out" / str(run.data.examples)).resolve() == source.resolve()
+    assert (written.task, written.labels, sum(written.questions.values())) == (
+        "translation", (), 120,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("given", [(), ("documents",), ("questions", "examples")])

@@ -24,7 +24,7 @@ from tasks.core.errors import InputError
 from tasks.core.evidence import Evidence
 from tasks.core.rule import size_rule
 from tasks.core.stats import Interval
-from tasks.core.veto import PATHS, Veto, fact_vetoes, measured_vetoes
+from tasks.core.veto import PATHS, Bound, Veto, fact_vetoes, measured_vetoes
 
 NOTHING = Evidence(None, (), 0, 0, "no published result", ())
 
@@ -217,7 +217,7 @@ def test_limit_that_decides_says_where_it_lifts() -> None:
     seen = Interval(0.2, 0.15234567, 0.25)
 
     def vetoes(limit: float) -> tuple[Veto, ...]:
-        return measured_vetoes("finetune", forgetting=seen, max_forgetting=limit)
+        return measured_vetoes("finetune", [Bound("max_forgetting", seen, limit, "lost")])
 
     found = decide(data, vetoes(0.1), Settings())
     flip = next(flip for flip in found.flip_when if flip.setting == "max_forgetting")

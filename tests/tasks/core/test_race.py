@@ -26,8 +26,9 @@ from tasks.core.race import (
 )
 from tasks.core.sequential import SHARES, blocks
 from tests.benchmarks.race import KINDS, NULLS, Rules, Truth, draw, drive, race_of, run_cell
+from tests.benchmarks.truths import run_truths
 
-REPEATS = 200
+REPEATS, TRUTHS = 200, 120
 SLACK = 3 * (0.05 * 0.95 / REPEATS) ** 0.5
 Scores = dict[tuple[str, float], tuple[float, ...]]
 
@@ -300,3 +301,12 @@ def test_a_race_finds_what_measuring_everything_finds_for_less() -> None:
     found = run_cell(Truth((0.15, 0.55, 0.20, 0.75)), Rules(1.0, shared=True), 60)
     assert found.same / 60 >= 0.9
     assert np.mean(found.cost) < 0.8
+
+
+def test_over_drawn_truths_few_switches_are_wrong_and_a_greater_budget_loses_less() -> None:
+    tight, free = (run_truths(TRUTHS, budget) for budget in (0.2, math.inf))
+    for found in (tight, free):
+        assert found.wrong / TRUTHS <= 0.05
+        assert found.covered / found.margins >= 0.95 - SLACK
+    assert np.mean(tight.cost) <= 0.2 < np.mean(free.cost)
+    assert np.mean(free.regret) < np.mean(tight.regret) - 3

@@ -13,6 +13,8 @@ from tasks.models import decoder as module
 from tasks.models import loading
 from tasks.models.decoder import Decoder
 from tasks.models.loading import PLAIN_TEMPLATE, load_decoder
+from tasks.models.references import base_name
+from tasks.models.weights import name_base
 from tasks.store import put_folder
 
 # What `taught` answers; each goes on after its line, as small models do.
@@ -70,6 +72,28 @@ def test_generation_is_one_line_without_what_follows(taught: Decoder) -> None:
         # The token that ends the line was computed too.
         ended = f" {answer.split(chr(10))[0]}" + ("\n" if "\n" in answer else eos)
         assert one.tokens_out == len(taught.encode([ended])[0])
+
+
+def test_without_a_stop_an_answer_has_all_its_lines(taught: Decoder) -> None:
+    made = taught.generate(PROMPTS, 24, stop="")
+    assert [one.text for one in made] == [answer.strip() for answer in LESSONS.values()]
+
+
+def test_a_text_that_stops_ends_each_answer_in_a_batch_for_itself(taught: Decoder) -> None:
+    made = taught.generate(PROMPTS, 24, stop="\nQ:")
+    wanted = [answer.split("\nQ:")[0] for answer in LESSONS.values()]
+    assert [one.text for one in made] == [one.strip() for one in wanted]
+    # What came after the text, in a batch that went on, was padding and is not counted.
+    stopped = taught.encode([f" {wanted[1]}\nQ:"])[0]
+    assert made[1].tokens_out == len(stopped)
+    assert made[1].text == taught.generate(PROMPTS[1:2], 24, stop="\nQ:")[0].text
+
+
+def test_the_end_of_a_turn_ends_answers_of_several_lines(wild: Decoder) -> None:
+    wild.model.generation_config.eos_token_id = [1, 7]
+    assert wild.ends() == [1, 7]
+    wild.model.generation_config.eos_token_id = None
+    assert wild.ends() == [wild.tokenizer.eos_token_id]
 
 
 def test_every_token_with_a_newline_and_the_end_of_sequence_stop(wild: Decoder) -> None:
@@ -262,6 +286,7 @@ def an_adapter(base: Path, folder: Path, target: str | list[str]) -> tuple[Adapt
         LoraConfig(r=4, target_modules=target, task_type="CAUSAL_LM", init_lora_weights=False),
     )
     tuned.save_pretrained(folder, save_embedding_layers=False)
+    name_base(folder / "adapter_config.json", base_name(f"path:{base}"))
     blob = put_folder(folder, "adapters")
     adapter = Adapter(blob=blob, base=f"path:{base}", rank=4, with_passages=False)
     return adapter, tuned.eval()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import Scorecard
+from tasks.artifacts import Constraints, CorpusScore, Scorecard
 from tasks.core.stats import Interval
 from tasks.models.spending import Spent
 from tasks.results.outcome import Outcome
@@ -162,6 +162,7 @@ def test_outputs_are_the_files_that_others_script_against(record: RunRecord) -> 
     folder = write_outputs(record)
     assert {path.name for path in folder.iterdir()} == {
         "verdict.json", "scorecards.json", "report.md", "quality-cost.png", "run.json", "plan.json",
+        "comparison.md",
     }  # fmt: skip
     assert Outcome.model_validate_json((folder / "verdict.json").read_text()) == record.outcome
     stored = json.loads((folder / "scorecards.json").read_text())
@@ -215,6 +216,28 @@ def test_a_classification_is_reported_by_macro_f1_with_recall_by_label(labelled:
     assert "accuracy for each label (its recall)" in told
     assert "| `prompt` | 0.600 [" in told
     assert "examples of 2 labels: 0 train, 20 dev, 0 test" in report
+
+
+def test_figures_of_all_answers_together_stand_beside_their_signature(record: RunRecord) -> None:
+    first, second, *rest = record.scorecards
+    bleu = CorpusScore(name="corpus BLEU", value=21.345, signature="nrefs:1|tok:13a")
+    cards = (first.model_copy(update={"corpus": (bleu,)}), second, *rest)
+    told = section(
+        render_report(record.model_copy(update={"scorecards": cards})), "What was measured"
+    )
+    assert "| corpus BLEU | 21.3 | - | `nrefs:1\\|tok:13a` |" in told
+    assert "all answers together" not in render_report(record)
+
+
+def test_texts_with_references_are_counted_with_what_was_asked_of_answers(
+    record: RunRecord,
+) -> None:
+    asked = Constraints(glossary=(("gate", "Tor"),), json_schema="{}")
+    pairs = record.examples.model_copy(update={"pairs": True, "constraints": asked})
+    told = section(render_report(record.model_copy(update={"examples": pairs})), "What went in")
+    assert "examples of kind" in told
+    assert "- a glossary of 1 terms\n- a JSON schema\n" in told
+    assert "documents" not in told.splitlines()[0]
 
 
 def test_examples_on_which_paths_differ_are_told_with_both_labels(labelled: RunRecord) -> None:

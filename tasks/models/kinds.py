@@ -1,0 +1,33 @@
+"""What a model is, by its own config: one that writes text, or an encoder that tells labels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.core.errors import InputError
+
+WRITING = ("ForCausalLM", "LMHeadModel")  # how classes of models that write text end
+
+
+def generates(config: Mapping[str, Any]) -> bool:
+    """Whether a model of this config writes text; a model without one is taken to.
+
+    An encoder is a model that transformers can train to fill in masked words, unless its config
+    makes a decoder of it. Its architecture counts, never its name.
+    """
+    named = config.get("architectures") or ()
+    if config.get("is_decoder") or any(one.endswith(WRITING) for one in named):
+        return True
+    if config.get("is_encoder_decoder") or "model_type" not in config:
+        return True
+    # It takes seconds to import, so that what is plain without it is said before.
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    return config["model_type"] not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+def cannot_write(ref: str, task: str) -> InputError:
+    """The fault of asking an encoder for text."""
+    return InputError(
+        "models.ref", ref, f"a model that writes text, as {task} needs; this is an encoder",
+        "Name a decoder (…ForCausalLM), or a task with labels: task = 'classification'.",
+    )  # fmt: skip

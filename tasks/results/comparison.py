@@ -1,0 +1,103 @@
+"""The comparison on one page: six dimensions with their numbers, and where each path wins."""
+
+from collections.abc import Sequence
+from math import isinf
+
+from tasks.artifacts import Scorecard
+from tasks.core.stats import Interval
+from tasks.core.trade import Crossover
+from tasks.results.dimensions import (
+    DIMENSIONS,
+    Measure,
+    correct_metric,
+    measures,
+    on_front,
+    paid_back,
+)
+from tasks.results.markdown import bullets, metric_name, table
+from tasks.results.record import RunRecord
+
+COMPARISON = "comparison.md"
+
+
+def render_comparison(record: RunRecord) -> list[str]:
+    """The page as parts of a report; none where nothing was measured."""
+    models = list(dict.fromkeys(card.model for card in record.cards("dev")))
+    if not models:
+        return []
+    parts = ["## The comparison on one page"]
+    for model in models:
+        cards = record.cards("dev", model)
+        if len(models) > 1:
+            parts.append(f"### {model}")
+        parts += _page(record, cards)
+    front = [f"`{path}`" if len(models) == 1 else f"{model} `{path}`"
+             for model, path in on_front(record.cards("dev"))]  # fmt: skip
+    parts.append(
+        f"On the front of quality against seconds a question, cheapest first: {', '.join(front)}. "
+        "Every other path has one beside it that is at least as good for no more."
+    )
+    return [part for part in parts if part]
+
+
+def _page(record: RunRecord, cards: Sequence[Scorecard]) -> list[str]:
+    found = measures(record, cards)
+    paths = [str(card.path) for card in cards]
+    rows = [
+        (one.dimension, one.name, *(_number(one.seen[path]) for path in paths), _best(one))
+        for one in found
+    ]
+    heads = ("dimension", "measure", *(f"`{path}`" for path in paths), "best")
+    primary, correct = (metric_name(name) for name in (cards[0].primary, correct_metric(cards[0])))
+    note = (
+        f"Scores are {primary}; a correct answer is one by {correct}. In brackets 95% intervals; a "
+        "number without one was measured once. The best is followed by those whose interval "
+        f"reaches its own. Energy: {_methods(cards)}."
+    )
+    return [
+        table(heads, rows), note,
+        table(("dimension", "where each path wins"), _wins(found, paths)),
+        bullets(_crossover(one) for one in paid_back(record, cards)),
+    ]  # fmt: skip
+
+
+def _wins(found: Sequence[Measure], paths: Sequence[str]) -> list[tuple[str, str]]:
+    """For each dimension and path the measures in which it is best."""
+    rows = []
+    for dimension in DIMENSIONS:
+        own = [one for one in found if one.dimension == dimension]
+        won = {path: [one.name for one in own if one.best[:1] == (path,)] for path in paths}
+        told = [f"`{path}`: {', '.join(names)}" for path, names in won.items() if names]
+        rows.append((dimension, "; ".join(told) or "not measured"))
+    return rows
+
+
+def _best(one: Measure) -> str:
+    if not one.best:
+        return "-"
+    first, *near = (f"`{path}`" for path in one.best)
+    return f"{first} ({', '.join(near)})" if near else first
+
+
+def _number(seen: Interval | None) -> str:
+    if seen is None:
+        return "not measured"
+    if seen.low == seen.high:
+        return "never correct" if isinf(seen.value) else f"{seen.value:.3g}"
+    return f"{seen.value:.3g} [{_end(seen.low)}, {_end(seen.high)}]"
+
+
+def _end(value: float) -> str:
+    return "unbounded" if isinf(value) else f"{value:.3g}"
+
+
+def _methods(cards: Sequence[Scorecard]) -> str:
+    methods = {str(card.cost.get("energy_method") or "not measured") for card in cards}
+    return ", ".join(sorted(methods))
+
+
+def _crossover(one: Crossover) -> str:
+    said = f"`{one.path}` against `{one.over}`, in {one.unit}: "
+    if one.questions is None:
+        return said + "its training never pays back, for its questions cost no less"
+    return said + f"its training pays back from {one.questions:,.0f} questions a month on"

@@ -1,0 +1,1 @@
+"""How well the decision does on live scenarios: `python -m tests.benchmarks.decision`."""

@@ -1,0 +1,129 @@
+"""One whole run over texts with references, on a tiny model: all four paths, registered, asked."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tasks.results.outcome import Outcome
+from tasks.results.publish import read_scorecards
+from tasks.results.record import answers_of
+from tasks.services import services
+from tests.tiny import build_tiny
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
+
+PATHS = {"prompt", "rag", "finetune", "finetune+rag"}
+RUN_FILE = """\
+name = "locks"
+task = "translation"
+
+[data]
+examples = "locks.jsonl"
+glossary = "terms.csv"
+
+[[models]]
+ref = "path:{model}"
+size_class = "small"
+params = 1.2e5
+
+[index]
+k = 2
+chunk_tokens = 16
+
+[answering]
+demonstrations = 2
+prompt_sample = 4
+max_new_tokens = 12
+max_words = 8
+
+[training]
+epochs = 1
+epochs_with_passages = 1
+
+[decision]
+min_gain = 0.9  # nothing is shown by so little training: the simplest path stands
+"""
+
+
+class Translated(NamedTuple):
+    runfile: Path
+    output: Path
+    outcome: Outcome
+
+
+@pytest.fixture(scope="module")
+def translated(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Translated]:
+    """A real run; its home folder stays in place while this module is tested."""
+    from flows.adapt import adapt
+
+    folder = tmp_path_factory.mktemp("translate")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ADAPT_HOME", str(folder / "home"))
+        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
+        services.cache_clear()
+        rows = [
+            {"text": f"Gate {n} at {n * 7919}.\nLock {n * 31}.", "references": [f"Tor {n}\nzu"]}
+            for n in range(90)
+        ]
+        (folder / "locks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (folder / "terms.csv").write_text("term,translation\ngate,Tor\n")
+        runfile, output = folder / "locks.toml", folder / "output"
+        runfile.write_text(RUN_FILE.format(model=build_tiny(folder / "model", positions=1024)))
+        yield Translated(runfile, output, adapt(str(runfile), str(output)))
+    services.cache_clear()
+
+
+def test_all_four_paths_are_measured_by_chrf_with_what_was_asked_of_answers(
+    translated: Translated,
+) -> None:
+    cards = [card for card in read_scorecards(translated.output) if card.split == "dev"]
+    assert {card.path for card in cards} == PATHS
+    for card in cards:
+        assert card.primary == "chrf"
+        assert set(card.metrics) >= {"chrf", "within_length", "terms_kept"}
+        assert [one.name for one in card.corpus] == ["corpus BLEU", "corpus chrF"]
+        assert all("Terms: gate = Tor" in row.prompt for row in answers_of(card))
+    (verdict,) = translated.outcome.verdicts
+    assert (verdict.basis, verdict.path) == ("measured", "prompt")
+    report = (translated.output / "report.md").read_text()
+    assert "| corpus BLEU |" in report
+    assert "a glossary of 1 terms" in report
+
+
+def test_the_champion_answers_in_mlflow_which_has_the_corpus_scores(
+    translated: Translated,
+) -> None:
+    import mlflow
+
+    from tasks.results.tracking import connect
+
+    client = connect()
+    experiment = client.get_experiment_by_name("locks").experiment_id
+    runs = client.search_runs([experiment], "tags.path = 'prompt'")
+    assert {"dev/corpus_BLEU", "test/corpus_chrF"} <= set(runs[0].data.metrics)
+    served = mlflow.pyfunc.load_model("models:/locks@champion")
+    response = served.predict({"input": [{"role": "user", "content": "Gate 7 at noon."}]})
+    assert response["output"][0]["content"][0]["type"] == "output_text"
+
+
+def test_the_same_run_again_computes_nothing_and_another_glossary_asks_again(
+    translated: Translated, tmp_path: Path
+) -> None:
+    from flows.adapt import adapt
+    from tasks.results.tracking import connect
+
+    def reused() -> set[str]:
+        adapt(str(translated.runfile), str(tmp_path), paths=["prompt"])
+        client = connect()
+        experiment = client.get_experiment_by_name("locks").experiment_id
+        runs = client.search_runs([experiment], order_by=["attributes.start_time DESC"])
+        tags = next(run.data.tags for run in runs if "reused_stages" in run.data.tags)
+        return set(tags["reused_stages"].split(", "))
+
+    assert {"choose prompt: prompt", "answer dev: prompt"} <= reused()
+    terms = translated.runfile.with_name("terms.csv")
+    terms.write_text("term,translation\ngate,Pforte\n")
+    assert not {"choose prompt: prompt", "answer dev: prompt"} & reused()
