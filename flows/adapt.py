@@ -10,6 +10,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from flows.build_index import show
+from flows.changes import collect_changed, follow_changed
 from flows.collecting import collect_data, collect_knowledge
 from flows.measure import Inputs, Measured, measure, measure_running
 from flows.race import race
@@ -73,6 +74,7 @@ def adapt(
     root = Path(runfile).parent
     corpus, examples = collect_data(stages, run, root)
     general = collect_knowledge(stages, run, root)
+    changed = collect_changed(stages, run, root, corpus)
     plan = make_plan(run, corpus, examples)
     check_limits(run, plan, examples)
     rate = matmul_rate() if any(planned.paths for planned in plan.models) else 0.0
@@ -88,7 +90,8 @@ def adapt(
     )  # fmt: skip
     if not stages.done[-1].reused:
         show(built)
-    inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen))
+    after = follow_changed(stages, run, corpus, changed, examples, settings.chosen)
+    inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen), after)
     with spending(run) as account:
         outcomes = each_model(stages, inputs, plan)
         measured = [one for one in outcomes if isinstance(one, Measured)]

@@ -6,6 +6,7 @@ same stages.
 
 from typing import NamedTuple
 
+from flows.changes import After, ask_changed
 from flows.steps import Stages, step
 from tasks import evaluate, forgetting, latency, robustness, tuning
 from tasks.artifacts import (
@@ -46,12 +47,13 @@ decide = step(decide_on, "decide", cached=False)
 
 
 class Inputs(NamedTuple):
-    """What every model is measured with."""
+    """What every model is measured with; `after` is what changes later, if that is told."""
 
     run: RunFile
     examples: ExampleSet
     general: General | None
     retrieval: Retrieval
+    after: After | None = None
 
 
 class Measured(NamedTuple):
@@ -206,6 +208,7 @@ def score(
     )  # fmt: skip
     if split == "dev":
         more = wait(stages, inputs, system) | misspell(stages, inputs, system, card)
+        more |= ask_changed(stages, run, inputs.after, system, card)
         card = card.model_copy(update={"metrics": card.metrics | more})
     return card.model_copy(update={"model": built.model})
 

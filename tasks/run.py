@@ -48,6 +48,16 @@ class GeneralData(Value):
     text: str
 
 
+class ChangesData(Value):
+    """What is asked on the day after, relative to the run file.
+
+    `documents` take the place of those of the same id, `questions` have the new answers.
+    """
+
+    documents: str
+    questions: str
+
+
 class ModelSpec(Value):
     """One base model by reference; `params` and `size_class` override the catalogue.
 
@@ -239,6 +249,7 @@ class RunFile(Value):
     seed: int = Field(7, ge=0, lt=2**31)
     data: Data
     general: GeneralData | None = None
+    changes: ChangesData | None = None
     models: tuple[ModelSpec, ...] = Field(min_length=1)
     index: IndexSpec = IndexSpec()
     training: TrainingSpec = TrainingSpec()

@@ -17,6 +17,7 @@ from tasks.run import (
     HOSTED,
     AnsweringSpec,
     Budget,
+    ChangesData,
     Data,
     DecisionSpec,
     Facts,
@@ -122,6 +123,11 @@ def _check_task(run: RunFile, where: str) -> None:
             f"{', '.join(set(task.deciding) - set(WHOLE))} where there is a [budget]",
             "Paths race on a score that each answer has: name one, or leave the budget out.",
         )  # fmt: skip
+    if run.changes is not None and "documents" not in task.data:
+        raise InputError(
+            f"{where}: changes", run.changes.documents, f"no [changes] for {task.name}",
+            "Leave it out: where nothing is looked up in documents, none of them can change.",
+        )  # fmt: skip
     for key in task.data:
         if getattr(run.data, key) is None:
             raise InputError(f"{where}: data.{key}", None, "a value", f"Add the key {key!r}.")
@@ -179,9 +185,10 @@ def _explained(error: ValidationError, where: str) -> InputError:
 
 
 TABLES: dict[str, type[Value]] = {
-    "data": Data, "general": GeneralData, "models": ModelSpec, "index": IndexSpec,
-    "training": TrainingSpec, "answering": AnsweringSpec, "decision": DecisionSpec,
-    "limits": Limits, "budget": Budget, "facts": Facts, "hosted": HostedSpec, "prices": Price,
+    "data": Data, "general": GeneralData, "changes": ChangesData, "models": ModelSpec,
+    "index": IndexSpec, "training": TrainingSpec, "answering": AnsweringSpec,
+    "decision": DecisionSpec, "limits": Limits, "budget": Budget, "facts": Facts,
+    "hosted": HostedSpec, "prices": Price,
 }  # fmt: skip
 
 

