@@ -116,6 +116,7 @@ def adapt(
         stages=tuple(stages.done),
         index=built,
         spent=account.total() if account.sent or account.kept else None,
+        learning=tuple(point for one in measured for point in one.learning),
         races={one.verdict.model: one.race for one in measured if one.race},
     )
     report = stages("report and log", log, record=record)

@@ -14,6 +14,7 @@ from tasks.artifacts import (
     ExampleSet,
     General,
     GeneralScore,
+    LearningPoint,
     ModelRef,
     PathName,
     Retrieval,
@@ -65,6 +66,7 @@ class Measured(NamedTuple):
     general: tuple[GeneralOf, ...]
     race: State | None = None
     spent: Cost = FREE
+    learning: tuple[LearningPoint, ...] = ()
 
 
 class Built(NamedTuple):
@@ -100,7 +102,40 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
         scorecards=(*cards.values(), *test),
         trainings=tuple(one.training for one in built.values() if one.training),
         general=known(planned, general),
+        learning=learn(stages, inputs, planned, built, cards),
     )
+
+
+def learn(
+    stages: Stages,
+    inputs: Inputs,
+    planned: Planned,
+    built: dict[PathName, Built],
+    cards: dict[PathName, Scorecard],
+) -> tuple[LearningPoint, ...]:
+    """What each tuned path scores after shares of the examples, beside what it does after all."""
+    shares, points = sorted(set(inputs.run.training.learning_curve)), []
+    for path in built if shares else ():
+        whole = built[path].training
+        if whole is None:
+            continue
+        for share in shares:
+            training = tune(stages, inputs, planned, path, share)
+            parts = build(stages, inputs, planned, path, training, share)
+            card = score(stages, inputs, parts, "dev", {})
+            points.append(learning_point(card, path, share, training))
+        points.append(learning_point(cards[path], path, WHOLE, whole))
+    return tuple(points)
+
+
+def learning_point(
+    card: Scorecard, path: PathName, share: float, training: Training
+) -> LearningPoint:
+    """One point of a learning curve, in the primary metric."""
+    return LearningPoint(
+        model=card.model, path=path, share=share, examples=training.examples, metric=card.primary,
+        score=card.metrics[card.primary],
+    )  # fmt: skip
 
 
 def is_checked(inputs: Inputs, model: ModelRef) -> bool:

@@ -11,6 +11,7 @@ from tasks.models.references import base_name
 from tasks.run import TrainingSpec
 from tasks.sampling import hold_out
 from tasks.store import put_folder, scratch
+from tasks.training_method import lora_config
 
 PATIENCE = 3  # epochs without a lower validation loss that end a training
 Row = dict[str, Any]
@@ -93,7 +94,7 @@ def _trained(
     disable_progress_bars()
     learn, held = rows
     trainer = Trainer(
-        model=encoder if rank is None else _with_adapter(encoder, rank),
+        model=encoder if rank is None else _with_adapter(encoder, spec),
         args=_arguments(scratch("head"), spec, rank, min(spec.batch_size, len(learn)), seed),
         train_dataset=Dataset.from_list(learn),
         eval_dataset=Dataset.from_list(held),
@@ -106,10 +107,10 @@ def _trained(
     return trainer
 
 
-def _with_adapter(encoder: Any, rank: int) -> Any:
+def _with_adapter(encoder: Any, spec: TrainingSpec) -> Any:
     """LoRA on every linear layer of the encoder's body; what stands on it is trained in whole."""
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
     from tasks.models.weights import body_parts
 
@@ -125,10 +126,9 @@ def _with_adapter(encoder: Any, rank: int) -> Any:
         if name not in parts
     }
     new = [name for name, child in children.items() if any(True for _ in child.parameters())]
-    lora = LoraConfig(
-        r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=sorted(linear),
-        modules_to_save=sorted(new), task_type="SEQ_CLS",
-    )  # fmt: skip
+    lora = lora_config(
+        spec, target_modules=sorted(linear), modules_to_save=sorted(new), task_type="SEQ_CLS"
+    )
     return get_peft_model(encoder, lora)
 
 

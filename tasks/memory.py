@@ -21,16 +21,20 @@ def memory_needs(
     An encoder reads the text alone, whatever is retrieved.
     """
     size = model.params, model.layers, model.hidden
-    rank: int | None = run.training.rank
+    spec = run.training
+    more = {"dora": spec.use_dora, "dropout": spec.lora_dropout > 0}
+    rank: int | None = max((spec.rank, *spec.try_rank))
     if model.generates:
+        rank = None if spec.method == "full" else rank
+        four_bits = spec.method == "qlora"
         return (
             answer_gib(*size, *answering, bytes_per_param),
-            train_gib(*size, *training, bytes_per_param, rank=rank),
+            train_gib(*size, *training, bytes_per_param, rank=rank, four_bits=four_bits, **more),
         )
-    tokens = min(run.training.max_tokens, ENCODER_TOKENS)
-    if run.training.tunes_fully(model.params):
+    tokens = min(spec.max_tokens, ENCODER_TOKENS)
+    if spec.tunes_fully(model.params):
         rank = None
     return (
         answer_gib(*size, answering[0], tokens, ENCODER_BYTES, cache=False),
-        train_gib(*size, training[0], tokens, ENCODER_BYTES, rank=rank, vocabulary=0),
+        train_gib(*size, training[0], tokens, ENCODER_BYTES, rank=rank, vocabulary=0, **more),
     )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from tasks.artifacts import ExampleSet, ModelRef, PathName
+from tasks.core.halving import epochs_in_all
 from tasks.data.questions import read_questions
 from tasks.known_tasks import find_task
 from tasks.machine import device_and_dtype, dtype_name
@@ -12,6 +13,7 @@ from tasks.models.endpoint import address
 from tasks.prompts import is_tuned, reads_passages
 from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
+from tasks.training_search import candidates
 
 # Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:
 # the rest goes to attention, norms, the cache and the adapter.
@@ -55,11 +57,15 @@ def estimate_seconds(
         model = planned.model
         for path in planned.paths:
             asked = examples.count("dev") + trials(run)
-            took = asked * question_seconds(run, examples, model, path, rate)
+            took = answering = asked * question_seconds(run, examples, model, path, rate)
             if model.tells_likelihood and (is_tuned(path) or path == "prompt"):
                 took += general_seconds(model.params, rate)
+            training = training_seconds(run, examples, model, path, rate)
             if _is_trained(planned, path):
-                took += training_seconds(run, examples, model, path, rate)
+                took += training
+            if is_tuned(path) and planned.system is None:  # trained on shares, asked after each
+                shares = run.training.learning_curve
+                took += math.fsum(shares) * training + len(shares) * answering
             seconds[path] = seconds.get(path, 0.0) + took
     return seconds
 
@@ -181,6 +187,7 @@ def _train_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: Pat
     tokens = prompt_tokens(run, examples, model, path)
     if not model.generates:
         return spec.encoder_epochs * rows * tokens
+    epochs = epochs_in_all(len(candidates(spec)), epochs)
     return epochs * rows * (tokens + spec.replay * TOKENS_AROUND)
 
 

@@ -17,13 +17,16 @@ from tasks.models.endpoint import address
 from tasks.models.kinds import cannot_write
 from tasks.models.references import (
     fetch_config,
+    has_chat_template,
     resolve,
     runs_already,
     weights_digest,
     weights_here,
 )
+from tasks.prompts import is_tuned
 from tasks.results.outcome import Plan, Planned
 from tasks.run import ModelSpec, RunFile
+from tasks.training_method import check_method
 
 
 def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
@@ -34,10 +37,13 @@ def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
 
     Raises:
         InputError: a system that runs already cannot be had, or not be asked here; an encoder is
-            to do a task that needs text.
+            to do a task that needs text; models cannot be tuned here in the way that is wanted.
     """
     there = min(run.limits.memory_gib or memory_gib(), memory_gib())
     models = tuple(_of(run, spec, corpus, examples, there) for spec in run.models)
+    new = [one for one in models if one.system is None and one.model.generates]
+    if any(is_tuned(path) for one in new for path in one.paths):
+        check_method(run.training)
     return Plan(memory_gib=there, models=models)
 
 
@@ -91,7 +97,13 @@ def _planned(
         reason=reason,
         answer_gib=answering,
         train_gib=training,
+        plain_template=not reason and _is_bare(model),
     )
+
+
+def _is_bare(model: ModelRef) -> bool:
+    """Whether a decoder that is here brings no chat template."""
+    return model.open_weights and model.generates and not has_chat_template(model.ref)
 
 
 def _too_slow(run: RunFile, model: ModelRef, examples: ExampleSet) -> tuple[Veto, ...]:

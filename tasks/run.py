@@ -12,6 +12,7 @@ from tasks.known_tasks import find_task
 from tasks.metrics import utility
 
 HOSTED = "openai:"
+LORA_ONLY = ("lora_alpha", "lora_dropout", "use_rslora", "use_dora", "try_rank")
 SMALL_ENCODER = 5e7  # parameters up to which a registry can hold every tuned copy: 200 MB in fp32
 RUNNING = "models:/"  # a system that is registered in MLflow already
 
@@ -103,13 +104,22 @@ class IndexSpec(Search):
 
 
 class TrainingSpec(Value):
-    """How adapters are trained; `replay` is general examples for each one of the task's.
+    """How models are tuned; `replay` is general examples for each one of the task's.
+
+    Options named `lora_` and `use_` are peft's own, by its names. `lora_alpha` None: twice the
+    rank, or 8 with rsLoRA, which scale an adapter of rank 16 alike. The lists under `try_` name
+    settings to search; `learning_curve` shares of the examples on which to measure as well.
 
     The defaults come from `examples/harbour` on SmolLM2-135M: a rate of 1e-3 without replay took
     general questions from 16 of 20 to 9; 8e-4 with a fifth of replay keeps them.
     """
 
+    method: Literal["lora", "full", "qlora"] = "lora"
     rank: int = Field(16, ge=1, le=512)
+    lora_alpha: float | None = Field(None, gt=0)
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    use_rslora: bool = False
+    use_dora: bool = False
     learning_rate: float = Field(8e-4, gt=0, lt=1)
     epochs: float = Field(3, gt=0, le=100, description="For prompts without passages.")
     epochs_with_passages: float = Field(2, gt=0, le=100)
@@ -118,14 +128,29 @@ class TrainingSpec(Value):
     replay: float = Field(0.2, ge=0, le=10)
     validation: float = Field(0.1, gt=0, lt=0.5)
     without_source: float = Field(0.15, ge=0, lt=1, description="Prompts whose source is left out.")
+    try_learning_rate: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    try_rank: tuple[Annotated[int, Field(ge=1, le=512)], ...] = ()
+    learning_curve: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
     encoder_method: Literal["auto", "lora", "full"] = "auto"
     encoder_epochs: float = Field(20, gt=0, le=1000, description="Early stopping ends most sooner.")
     full_learning_rate: float = Field(1e-4, gt=0, lt=1, description="Where all weights are tuned.")
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of decoders."""
+        return self.full_learning_rate if self.method == "full" else self.learning_rate
 
     def tunes_fully(self, params: float | None) -> bool:
         """Whether all weights of an encoder of this size are tuned, and not LoRA's beside them."""
         small = params is not None and params <= SMALL_ENCODER
         return small if self.encoder_method == "auto" else self.encoder_method == "full"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        given = [name for name in LORA_ONLY if getattr(self, name)]
+        if self.method == "full" and given:
+            raise ValueError(f"method full trains no adapter: leave out {', '.join(given)}")
+        return self
 
 
 class AnsweringSpec(Value):

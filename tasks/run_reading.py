@@ -89,6 +89,12 @@ def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
     except ValidationError as error:
         raise _explained(error, where) from error
     _check_task(run, where)
+    if run.budget.given and run.training.learning_curve:
+        raise InputError(
+            f"{where}: training.learning_curve", run.training.learning_curve,
+            "empty where there is a [budget]",
+            "Paths that race do not train on every share: leave it or leave the budget out.",
+        )  # fmt: skip
     _check_prices(run, where)
     return run
 

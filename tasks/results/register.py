@@ -223,6 +223,14 @@ def model_card(candidate: Candidate) -> str:
     )
 
 
+def _tuned(system: System) -> str:
+    """What was tuned of the model, for people."""
+    if system.adapter is None:
+        return "none"
+    rank = system.adapter.rank
+    return "none: all weights were tuned" if rank is None else f"LoRA, rank {rank}"
+
+
 def _shown(interval: Interval) -> str:
     return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 

@@ -96,6 +96,9 @@ def _log_system(record: RunRecord, card: Scorecard) -> str:
             if one.system.prompt.labels:
                 title = f"{name}, {one.split}"
                 mlflow.log_figure(plot_confusion(answers, title), f"confusion_{one.split}.png")
+        for point in record.learning:
+            if (point.model, point.path) == (card.model, card.path):
+                mlflow.log_metric(f"learning/{point.metric}", point.score.value, point.examples)
         if training is not None:
             mlflow.log_metrics(_numbers(training.cost.model_dump(), "cost/train_"))
             _log_curve(run.info.run_id, training)
@@ -172,6 +175,7 @@ def _params(record: RunRecord) -> dict[str, Any]:
         "k": index.k,
         "search_mode": index.mode,
         "alpha": index.alpha,
+        "training_method": run.training.method,
         "lora_rank": run.training.rank,
         "learning_rate": run.training.learning_rate,
         "epochs": run.training.epochs,

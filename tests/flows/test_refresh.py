@@ -17,6 +17,7 @@ from tasks.retrieval.users import used_indexes
 from tasks.retrieval.weaviate_backend import Weaviate
 from tasks.retrieval.weaviate_client import connect_weaviate
 from tasks.run_reading import read_run
+from tests.files import write_rows
 
 pytestmark = pytest.mark.filterwarnings("default")  # Prefect's, MLflow's own
 
@@ -56,7 +57,7 @@ def runfile(home: Path, tmp_path: Path, prefect_url: str) -> Path:
          "split": split.removesuffix("-2")}
         for split, (asked, answer, document) in QUESTIONS.items()
     ]  # fmt: skip
-    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(tmp_path / "questions.jsonl", rows)
     path = tmp_path / "pier.toml"
     path.write_text(RUN_FILE)
     return path

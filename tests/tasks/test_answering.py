@@ -1,34 +1,32 @@
 """Answers that need no model, and answers that follow an index by name."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from tasks import answering
 from tasks.answering import generate_answers, refuses_unfound, reply
 from tasks.artifacts import (
-    Corpus,
-    Document,
+    Answer,
     Index,
     ModelRef,
     Passage,
-    Prompt,
     Question,
+    Retrieval,
     Search,
     System,
 )
-from tasks.core import digest
 from tasks.core.scoring import is_refusal
 from tasks.models.decoder import Decoder
-from tasks.models.outputs import Generation
+from tasks.results.record import RunRecord
 from tasks.retrieval.index import build
 from tasks.retrieval.search import retrieval_of
 from tasks.run import IndexSpec
-from tasks.store import put_rows
+from tests.corpora import corpus_of
+from tests.tasks.asking import BARE, Echo, lost, question
 
-BARE = Prompt(name="bare", instruction="Answer.")
 SPEC = IndexSpec(chunk_tokens=32)
 LAMP = "Who trims the wick of the lamp?"
 TEXTS = {
@@ -37,61 +35,78 @@ TEXTS = {
 }
 
 
-class Echo:
-    """A decoder at the edge: it notes what it was asked."""
-
-    def __init__(self, rule: Callable[[str], str] = lambda _: "red") -> None:
-        self.rule, self.prompts = rule, list[str]()
-
-    def render(self, messages: tuple[tuple[str, str], ...]) -> str:
-        return messages[-1][1]
-
-    def plain(self, text: str) -> str:
-        return text
-
-    def generate(self, prompts: list[str], *_: object, **__: object) -> list[Generation]:
-        self.prompts += prompts
-        return [Generation(self.rule(prompt), 10, 2) for prompt in prompts]
-
-
 def passage(text: str) -> Passage:
     return Passage(document=text, title="", position=0, text=text, score=0.5, sha=text)
 
 
-def question(n: int, *, answerable: bool = True) -> Question:
-    answers = ("red",) if answerable else ()
-    document = f"d{n}" if answerable else None
-    return Question(
-        id=f"q{n}", question=f"which {n}?", answers=answers, document=document,
-        answerable=answerable,
-    )  # fmt: skip
-
-
-def corpus_of(texts: dict[str, str]) -> Corpus:
-    rows = [
-        Document(id=name, title=name, text=text, source=f"{name}.md", sha=digest.of_text(text))
-        for name, text in texts.items()
-    ]
-    return Corpus(documents=put_rows(rows), count=len(rows))
+def answered(
+    echo: Echo, asked: Sequence[Question], found: Sequence[tuple[Passage, ...]] | None, **how: Any
+) -> tuple[Answer, ...]:
+    return generate_answers(cast(Decoder, echo), BARE, asked, found, **how)
 
 
 def test_what_was_not_found_is_refused_unasked_and_scored_as_a_refusal() -> None:
     echo = Echo()
-    asked = [question(0), question(1), question(2, answerable=False), question(3)]
-    found = [(passage("d0"),), (), (), (passage("d3"),)]
-    rows = generate_answers(cast(Decoder, echo), BARE, asked, found, refuse_unfound=True)
+    asked = [question(0, "dev"), question(1, "dev"), lost(2, "dev"), question(3, "dev")]
+    found = [(passage("dev-0"),), (), (), (passage("dev-1"),)]
+    rows = answered(echo, asked, found, refuse_unfound=True)
     assert [row.answer for row in rows] == ["red", "I don't know", "I don't know", "red"]
     assert [row.scores["refused"] for row in rows] == [0, 1, 1, 0]
     assert [row.scores["exact_match"] for row in rows] == [1, 0, 1, 1]
     assert (rows[1].scores["recall_at_k"], rows[1].tokens_in, rows[1].prompt) == (0, 0, "")
-    assert echo.prompts == ["d0\n\nQuestion: which 0?", "d3\n\nQuestion: which 3?"]
+    told = [prompt.rpartition("user: ")[2] for prompt in echo.prompts]
+    assert told == ["dev-0\n\nQuestion: Which colour 0?", "dev-1\n\nQuestion: Which colour 3?"]
 
 
 def test_without_a_threshold_the_model_is_asked_even_if_nothing_was_found() -> None:
     echo = Echo()
-    (row,) = generate_answers(cast(Decoder, echo), BARE, [question(0)], [()])
+    (row,) = answered(echo, [question(0, "dev")], [()])
     assert row.answer == "red"
     assert len(echo.prompts) == 1
+
+
+def test_every_answer_is_scored_with_what_it_was_shown() -> None:
+    echo = Echo(lambda text: {"1": "Answer: red", "2": "I don't know."}.get(text[-2], "dark red"))
+    asked = [question(0, "dev"), question(1, "dev"), lost(2, "dev")]
+    found = ((passage("x"), passage("dev-0")), (passage("x"), passage("y")), (passage("x"),))
+    rows = answered(echo, asked, found)
+    assert [row.answer for row in rows] == ["dark red", "red", "I don't know"]
+    assert [row.scores["exact_match"] for row in rows] == [0, 1, 1]
+    assert [row.scores["contains"] for row in rows] == [1, 1, 1]
+    assert rows[0].scores["f1"] == pytest.approx(2 / 3)
+    assert [row.scores.get("recall_at_k") for row in rows] == [1, 0, None]
+    assert [row.scores.get("mrr") for row in rows] == [0.5, 0, None]
+    assert [row.cluster for row in rows] == ["dev-0", "dev-0", "dev-02"]
+    assert rows[0].passages == found[0]
+    assert rows[0].prompt.endswith("x\n\ndev-0\n\nQuestion: Which colour 0?")
+
+
+def test_retrieval_that_finds_nothing_is_scored_as_a_miss() -> None:
+    (row,) = answered(Echo(), [question(0, "dev")], [()])
+    assert (row.scores["recall_at_k"], row.scores["mrr"]) == (0, 0)
+
+
+def test_a_path_without_retrieval_has_no_retrieval_scores() -> None:
+    (row,) = answered(Echo(), [question(0, "dev")], None)
+    assert set(row.scores).isdisjoint({"recall_at_k", "mrr"})
+
+
+def test_retrieving_asks_all_questions_at_once_as_the_system_says(
+    record: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[list[str], Search]] = []
+
+    class Shelf:
+        def search(self, texts: list[str], how: Search) -> tuple[tuple[Passage, ...], ...]:
+            seen.append((texts, how))
+            return tuple((passage(text),) for text in texts)
+
+    monkeypatch.setattr(answering, "open_index", lambda index: Shelf())
+    retrieval = next(c.system.retrieval for c in record.scorecards if c.system.retrieval)
+    keyword = Retrieval(index=retrieval.index, k=4, mode="keyword", alpha=0.2)
+    found = answering.retrieve(keyword, [question(0, "dev"), question(1, "dev")])
+    assert [row[0].document for row in found] == ["Which colour 0?", "Which colour 1?"]
+    assert seen == [(["Which colour 0?", "Which colour 1?"], keyword)]
 
 
 @pytest.fixture
@@ -138,7 +153,7 @@ def test_an_answer_comes_from_what_the_name_points_at_and_says_so(
 
 def test_evaluation_stays_with_the_index_that_it_was_given(index: Index) -> None:
     build(corpus_of(TEXTS | {"bread": "The baker fires his oven at noon."}), SPEC, "town")
-    asked = [question(0).model_copy(update={"question": "When does the baker fire his oven?"})]
+    asked = [question(0, "dev", question="When does the baker fire his oven?")]
     (found,) = answering.retrieve(retrieval_of(index, Search(k=1)), asked)
     assert "three" in found[0].text
 

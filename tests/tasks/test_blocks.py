@@ -3,25 +3,18 @@ from itertools import pairwise
 
 import pytest
 
-from tasks.artifacts import Answer, ExampleSet, ModelRef, Prompt, Question, System
+from tasks.artifacts import Answer, ExampleSet, ModelRef, System
 from tasks.blocks import answer_block, joined, race_questions
 from tasks.evaluate import questions_digest
 from tasks.machine import PROCESS
 from tasks.store import get_rows, put_rows
-
-BARE = Prompt(name="brief", instruction="Reply with only the short answer.", max_new_tokens=5)
+from tests.tasks.asking import BARE, question
 
 
 @pytest.fixture
 def examples(home: object) -> ExampleSet:
-    rows = [
-        Question(
-            id=f"{split}-{n}", question=f"Which colour {n}?", answers=("red",), split=split,
-            document=f"{split}-{n // 2}",
-        )
-        for split, count in (("train", 3), ("dev", 5), ("test", 2))
-        for n in range(count)
-    ]  # fmt: skip
+    counts = {"train": 3, "dev": 5, "test": 2}
+    rows = [question(n, split) for split, count in counts.items() for n in range(count)]
     return ExampleSet(questions=put_rows(rows), counts=())
 
 

@@ -14,9 +14,9 @@ from trl import SFTConfig
 
 from tasks.artifacts import GeneralText, ModelRef, Passage, Question, Training
 from tasks.core.errors import InputError
-from tasks.finetune import Example, base_name, finetune, general_row, question_row, shuffled_text
+from tasks.finetune import Example, finetune
 from tasks.models.loading import load_decoder
-from tasks.models.references import weights_digest
+from tasks.models.references import base_name, weights_digest
 from tasks.prompts import chat, training_prompt
 from tasks.question_answering import REFUSAL, target
 from tasks.run import AnsweringSpec, TrainingSpec
@@ -24,6 +24,7 @@ from tasks.sampling import hold_out
 from tasks.services import services
 from tasks.store import local_folder
 from tasks.trainer import AnswerTrainer
+from tasks.training_rows import general_row, question_row, shuffled_text
 
 SPEC = TrainingSpec(rank=16, learning_rate=6e-3, epochs=12, batch_size=8, max_tokens=200)
 PROMPT = training_prompt("finetune", AnsweringSpec())
@@ -244,8 +245,8 @@ def test_out_of_memory_halves_the_batch_and_says_so(
     assert sizes[:3] == [8, 4, 2]
     assert max(sizes[2:]) == 2
     assert made.notes == (
-        "out of memory: batch halved to 4, 2 accumulated",
-        "out of memory: batch halved to 2, 4 accumulated",
+        "out of memory: batches of 4, 2 accumulated",
+        "out of memory: batches of 2, 4 accumulated",
     )
     steps = [point.step for point in made.curve if point.name == "validation_loss"]
     assert steps == [2, 4]  # as many as with a batch of 8

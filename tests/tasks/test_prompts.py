@@ -81,6 +81,13 @@ def test_every_path_chooses_among_three_prompts_of_the_same_length_of_answer(
         assert not any(prompt.demonstrations for prompt in made)
 
 
+def test_candidates_with_refusal_show_it() -> None:
+    made = candidates("prompt", SPEC, demonstrators(pool(), 2, 7))
+    shown = {prompt.name: prompt.demonstrations for prompt in made}
+    assert shown["plain examples, refusal"][-1][1] == REFUSAL
+    assert all(answer != REFUSAL for _, answer in shown["plain examples"])
+
+
 @pytest.mark.parametrize("path", ["finetune", "finetune+rag"])
 def test_an_adapter_is_trained_with_a_prompt_that_its_path_may_choose(path: PathName) -> None:
     trained = training_prompt(path, SPEC)

@@ -64,7 +64,7 @@ def decided(scenario: Scenario, stages: Kept, folder: Path) -> Decided:
         questions=whole.inputs.examples.count("dev"),
         means=whole.means,
         seconds=whole.seconds,
-        earlier=stages.earlier,
+        earlier=len(stages.earlier),
         judged=judged(verdicts, whole.means, whole.seconds, allowed, whole.path),
     )
 
