@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Answer, Blob, Document, Question, Scorecard, Training, Value
+from tasks.results.across_report import across_sentence
 from tasks.results.plot import plot_confusion
 from tasks.results.record import GeneralOf, RunRecord, Stage, answers_of, seconds_per_question
 from tasks.results.report import render_summary
@@ -209,6 +210,8 @@ def _run_tags(record: RunRecord) -> dict[str, str]:
         "reused_stages": ", ".join(stage.name for stage in record.stages if stage.reused),
         "champion": f"{champion.model} {champion.path}" if champion else "none",
     }
+    if (across := record.outcome.across) is not None:
+        tags["across_models"] = across_sentence(across)
     commit = _git_commit()
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
 
