@@ -2,7 +2,7 @@ import json
 
 import pytest
 import torch
-from tests.tasks.test_finetune import PROMPT, SPEC, bare, questions
+from tests.tasks.training.test_finetune import PROMPT, SPEC, bare, questions
 
 from tasks.artifacts import ModelRef
 from tasks.core.errors import InputError

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.tasks.test_training import STEPS, killed, lesson
+from tests.tasks.training.test_loop import STEPS, killed, lesson
 
 from tasks.run import TrainingSpec
 from tasks.training.loop import Lesson, train
