@@ -2,7 +2,6 @@ import json
 
 import pytest
 import torch
-from tests.tasks.training.test_finetune import PROMPT, SPEC, bare, questions
 
 from tasks.artifacts import ModelRef
 from tasks.core.errors import InputError
@@ -13,6 +12,7 @@ from tasks.store import local_folder
 from tasks.task.question_answering import target
 from tasks.training.finetune import finetune
 from tasks.training.method import check_method, load_to_train, lora_config
+from tests.tasks.training.test_finetune import PROMPT, SPEC, bare, questions
 
 pytestmark = pytest.mark.usefixtures("home")
 

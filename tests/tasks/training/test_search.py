@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.tasks.training.test_loop import STEPS, killed, lesson
 
 from tasks.run import TrainingSpec
 from tasks.training.loop import Lesson, train
 from tasks.training.search import candidates, search
 from tasks.training.trainer import AnswerTrainer
+from tests.tasks.training.test_loop import STEPS, killed, lesson
 
 __all__ = ["killed", "lesson"]  # fixtures
 
