@@ -5,7 +5,7 @@ import pytest
 from tasks import scaffold as module
 from tasks.core.errors import InputError
 from tasks.run import RunFile
-from tasks.run_reading import read_run
+from tasks.run.reading import read_run
 from tasks.scaffold import COMMENTS, HEADS, render, scaffold
 from tests.files import write_rows
 
