@@ -103,8 +103,10 @@ def test_a_race_of_the_paths_for_a_budget_trains_the_head_and_serves_it(
     from flows.adapt import adapt
     from tasks.run import Budget
 
+    by_accuracy = ran.runfile.with_name("by_accuracy.toml")
+    by_accuracy.write_text(ran.runfile.read_text() + 'primary = "accuracy"\n')
     outcome = adapt(
-        str(ran.runfile), str(tmp_path), paths=["finetune", "finetune+rag"], min_gain=0.0,
+        str(by_accuracy), str(tmp_path), paths=["finetune", "finetune+rag"], min_gain=0.0,
         budget=Budget(seconds=900),
     )  # fmt: skip
     (verdict,) = outcome.verdicts
