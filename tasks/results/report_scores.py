@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from tasks.artifacts import Scorecard
-from tasks.metrics import is_whole
 from tasks.results.explain import differing, two_best
 from tasks.results.markdown import interval_text, metric_name, table
 from tasks.results.record import RunRecord, answers_of, seconds_per_question
+from tasks.task.metrics import is_whole
 
 MOST_DIFFERENT = 5
 # Costs that stand among the metrics.

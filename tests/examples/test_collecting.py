@@ -4,7 +4,7 @@ import pytest
 
 from tasks.core.overlap import terms_in, terms_kept
 from tasks.data.collect import check_enough, collect_for_task, read_questions
-from tasks.run_reading import read_run
+from tasks.run.reading import read_run
 from tests.examples.texts import EXAMPLES, rows_of
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -16,7 +16,7 @@ from tasks.retrieval.refresh import IndexBuild
 from tasks.retrieval.users import used_indexes
 from tasks.retrieval.weaviate_backend import Weaviate
 from tasks.retrieval.weaviate_client import connect_weaviate
-from tasks.run_reading import read_run
+from tasks.run.reading import read_run
 from tests.files import write_rows
 
 pytestmark = pytest.mark.filterwarnings("default")  # Prefect's, MLflow's own

