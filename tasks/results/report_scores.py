@@ -10,7 +10,7 @@ from tasks.results.record import RunRecord, answers_of, seconds_per_question
 
 MOST_DIFFERENT = 5
 COSTS = ("seconds_per_question", "seconds_p95", "money_per_question")  # among the metrics
-CELL = 160  # characters of an answer that a table shows
+CELL = 160  # characters of a question or an answer that a table shows
 
 
 def quality(cards: Sequence[Scorecard]) -> str:
@@ -103,7 +103,7 @@ def differences(cards: Sequence[Scorecard], chosen: str | None) -> list[str]:
     """The questions on which the two best paths differ most, the path chosen first."""
     best = two_best(cards, chosen)
     rows = [
-        (one.question, " / ".join(one.expected) or "(no answer)", *(
+        (_short(one.question), _short(" / ".join(one.expected)) or "(no answer)", *(
             f"{_short(side.answer) or '(nothing)'} ({side.score:.2f})" for side in one.sides
         ))
         for one in differing(best, MOST_DIFFERENT)
