@@ -10,21 +10,22 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from flows.build_index import show
+from flows.changes import collect_changed, follow_changed
 from flows.collecting import collect_data, collect_knowledge
 from flows.measure import Inputs, Measured, measure, measure_running
 from flows.race import race
 from flows.steps import Stages, step
-from tasks.across import choose_among
 from tasks.artifacts import PathName
-from tasks.clashes import check_limits
 from tasks.core.decide import Verdict
 from tasks.core.race import Cost
+from tasks.decision.across import choose_among
+from tasks.decision.racing import as_cost, less
 from tasks.machine import PROCESS
 from tasks.models.spending import BudgetError, spending
-from tasks.pace import matmul_rate, with_estimates
-from tasks.plan import advise, make_plan
-from tasks.preview import notes
-from tasks.racing import as_cost, less
+from tasks.planning.clashes import check_limits
+from tasks.planning.pace import matmul_rate, with_estimates
+from tasks.planning.plan import advise, make_plan
+from tasks.planning.preview import notes
 from tasks.results import publish
 from tasks.results.outcome import Outcome, Plan, Planned
 from tasks.results.record import RunRecord
@@ -34,7 +35,7 @@ from tasks.retrieval import settings as index_settings
 from tasks.retrieval.search import retrieval_of
 from tasks.retrieval.users import used_indexes
 from tasks.run import Budget
-from tasks.run_reading import Overrides, read_run
+from tasks.run.reading import Overrides, read_run
 
 choose_settings = step(index_settings.choose_settings, "choose index settings", tensors=True)
 build_index = step(refresh.follow_sources, "build index", tensors=True, retries=2)
@@ -73,6 +74,7 @@ def adapt(
     root = Path(runfile).parent
     corpus, examples = collect_data(stages, run, root)
     general = collect_knowledge(stages, run, root)
+    changed = collect_changed(stages, run, root, corpus)
     plan = make_plan(run, corpus, examples)
     check_limits(run, plan, examples)
     rate = matmul_rate() if any(planned.paths for planned in plan.models) else 0.0
@@ -88,7 +90,8 @@ def adapt(
     )  # fmt: skip
     if not stages.done[-1].reused:
         show(built)
-    inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen))
+    after = follow_changed(stages, run, corpus, changed, examples, settings.chosen)
+    inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen), after)
     with spending(run) as account:
         outcomes = each_model(stages, inputs, plan)
         measured = [one for one in outcomes if isinstance(one, Measured)]
@@ -113,6 +116,7 @@ def adapt(
         stages=tuple(stages.done),
         index=built,
         spent=account.total() if account.sent or account.kept else None,
+        learning=tuple(point for one in measured for point in one.learning),
         races={one.verdict.model: one.race for one in measured if one.race},
     )
     report = stages("report and log", log, record=record)

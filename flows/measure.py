@@ -6,13 +6,14 @@ same stages.
 
 from typing import NamedTuple
 
+from flows.changes import After, ask_changed
 from flows.steps import Stages, step
-from tasks import evaluate, forgetting, latency, robustness, tuning
 from tasks.artifacts import (
     Adapter,
     ExampleSet,
     General,
     GeneralScore,
+    LearningPoint,
     ModelRef,
     PathName,
     Retrieval,
@@ -27,7 +28,8 @@ from tasks.core.race_record import Raced
 from tasks.core.race_state import FREE, WHOLE
 from tasks.core.stats import Interval
 from tasks.core.veto import Veto
-from tasks.decision import decide_on, verdict_on
+from tasks.decision.decide import decide_on, verdict_on
+from tasks.evaluation import evaluate, forgetting, latency, robustness
 from tasks.machine import PROCESS
 from tasks.prompts import is_tuned, reads_passages, training_prompt
 from tasks.results.ledger import read_test
@@ -35,6 +37,7 @@ from tasks.results.outcome import Planned
 from tasks.results.record import GeneralOf
 from tasks.results.running import followed
 from tasks.run import RunFile
+from tasks.training import tuning
 
 train = step(tuning.train_path, "fine-tune", tensors=True)
 choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
@@ -46,12 +49,13 @@ decide = step(decide_on, "decide", cached=False)
 
 
 class Inputs(NamedTuple):
-    """What every model is measured with."""
+    """What every model is measured with; `after` is what changes later, if that is told."""
 
     run: RunFile
     examples: ExampleSet
     general: General | None
     retrieval: Retrieval
+    after: After | None = None
 
 
 class Measured(NamedTuple):
@@ -63,6 +67,7 @@ class Measured(NamedTuple):
     general: tuple[GeneralOf, ...]
     race: State | None = None
     spent: Cost = FREE
+    learning: tuple[LearningPoint, ...] = ()
 
 
 class Built(NamedTuple):
@@ -98,7 +103,40 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
         scorecards=(*cards.values(), *test),
         trainings=tuple(one.training for one in built.values() if one.training),
         general=known(planned, general),
+        learning=learn(stages, inputs, planned, built, cards),
     )
+
+
+def learn(
+    stages: Stages,
+    inputs: Inputs,
+    planned: Planned,
+    built: dict[PathName, Built],
+    cards: dict[PathName, Scorecard],
+) -> tuple[LearningPoint, ...]:
+    """What each tuned path scores after shares of the examples, beside what it does after all."""
+    shares, points = sorted(set(inputs.run.training.learning_curve)), []
+    for path in built if shares else ():
+        whole = built[path].training
+        if whole is None:
+            continue
+        for share in shares:
+            training = tune(stages, inputs, planned, path, share)
+            parts = build(stages, inputs, planned, path, training, share)
+            card = score(stages, inputs, parts, "dev", {})
+            points.append(learning_point(card, path, share, training))
+        points.append(learning_point(cards[path], path, WHOLE, whole))
+    return tuple(points)
+
+
+def learning_point(
+    card: Scorecard, path: PathName, share: float, training: Training
+) -> LearningPoint:
+    """One point of a learning curve, in the primary metric."""
+    return LearningPoint(
+        model=card.model, path=path, share=share, examples=training.examples, metric=card.primary,
+        score=card.metrics[card.primary],
+    )  # fmt: skip
 
 
 def is_checked(inputs: Inputs, model: ModelRef) -> bool:
@@ -206,6 +244,7 @@ def score(
     )  # fmt: skip
     if split == "dev":
         more = wait(stages, inputs, system) | misspell(stages, inputs, system, card)
+        more |= ask_changed(stages, run, inputs.after, system, card)
         card = card.model_copy(update={"metrics": card.metrics | more})
     return card.model_copy(update={"model": built.model})
 

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.files import write_rows
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 DOCUMENTS, SEEN, UNSEEN_DEV, UNSEEN_TEST = 30, 12, 7, 5  # documents; the last three have questions
 RUN_FILE = """\
@@ -57,12 +59,12 @@ def write_cut(folder: Path) -> Path:
     """
     questions = _rows(EXAMPLES / "harbour" / "questions.jsonl")
     chosen = _chosen(questions)
-    _write(folder / "questions.jsonl", chosen)
-    _write(folder / "items.jsonl", _rows(EXAMPLES / "general" / "items.jsonl")[:20])
+    write_rows(folder / "questions.jsonl", chosen)
+    write_rows(folder / "items.jsonl", _rows(EXAMPLES / "general" / "items.jsonl")[:20])
     texts = _rows(EXAMPLES / "general" / "text.jsonl")
     replay = [row for row in texts if row["split"] == "replay"]
     heldout = [row for row in texts if row["split"] == "heldout"]
-    _write(folder / "text.jsonl", replay[:8] + heldout[:4])
+    write_rows(folder / "text.jsonl", replay[:8] + heldout[:4])
     files = {path.stem: path for path in sorted((EXAMPLES / "harbour" / "documents").iterdir())}
     asked = list(dict.fromkeys(row["document"] for row in chosen if row["answers"]))
     others = [name for name in files if name not in asked]
@@ -106,7 +108,3 @@ def _about(rows: list[Row], documents: list[str], most: int) -> list[Row]:
 
 def _rows(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _write(path: Path, rows: list[Row]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

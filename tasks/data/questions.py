@@ -41,7 +41,7 @@ def collect_questions(
     """
     rows = read_rows(source, list(Question.model_fields), ["id", "question"], {"answers": "|"})
     known = {**(same_text or {}), **{document.id: document.id for document in documents}}
-    found = [(row.where, _question(row, known)) for row in rows]
+    found = [(row.where, question_of(row, known)) for row in rows]
     return stored(*split_up(source, found, data, seed))
 
 
@@ -99,8 +99,12 @@ def stored(
     )
 
 
-def _question(row: Row, known: Mapping[str, str]) -> Question:
-    """One row's question, checked by itself and against the documents."""
+def question_of(row: Row, known: Mapping[str, str]) -> Question:
+    """One row's question, checked by itself and against the documents.
+
+    Raises:
+        InputError: it has no text or answers, or its document is not among `known`.
+    """
     read = as_value(Question, Row(row.where, {"answers": (), **row.fields}))
     filled(row.where, "id", read.id)
     filled(row.where, "question", read.question)

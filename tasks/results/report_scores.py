@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from tasks.artifacts import Scorecard
-from tasks.metrics import is_whole
 from tasks.results.explain import differing, two_best
 from tasks.results.markdown import interval_text, metric_name, table
 from tasks.results.record import RunRecord, answers_of, seconds_per_question
+from tasks.task.metrics import is_whole
 
 MOST_DIFFERENT = 5
-COSTS = ("seconds_per_question", "seconds_p95", "money_per_question")  # among the metrics
+# Costs that stand among the metrics.
+COSTS = ("seconds_per_question", "seconds_p95", "money_per_question", "refresh_seconds")
 CELL = 160  # characters of a question or an answer that a table shows
 
 

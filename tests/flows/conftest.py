@@ -1,13 +1,17 @@
-"""What tests of flows share: one Prefect server of their own, and the command line."""
+"""What tests of flows share: a Prefect server, the command line, and stages to rewrite."""
 
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import tasks
 from flows import cli
+
+if TYPE_CHECKING:
+    from tests.flows.workshop import Workshop
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +47,22 @@ def adapt(
         return code or 0, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Workshop"]:
+    """An empty workshop; what was imported from it is forgotten afterwards."""
+    from flows.steps import code_digest
+    from tests.flows.workshop import Workshop
+
+    folder = tmp_path / "workshop"
+    folder.mkdir()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(folder)])
+    before = set(sys.modules)
+    yield Workshop(folder)
+    for name in set(sys.modules) - before:
+        if name.startswith("tasks.made"):
+            del sys.modules[name]
+            vars(tasks).pop(name.removeprefix("tasks."), None)
+    code_digest.cache_clear()

@@ -1,4 +1,5 @@
-import io
+"""The command line in this process: what it prints, refuses and hands on."""
+
 import json
 import subprocess
 import sys
@@ -8,62 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from flows import console_outcome
 from tasks import ask, doctor
-from tasks.artifacts import (
-    ModelRef,
-    Passage,
-    Prompt,
-    Scorecard,
-    System,
-)
+from tasks.artifacts import Passage
 from tasks.ask import Reply
-from tasks.core.decide import FlipWhen, Margin, TestScore, Verdict
 from tasks.core.errors import InputError
-from tasks.core.evidence import Evidence
 from tasks.core.race_record import Raced
-from tasks.core.rule import RuleAdvice
-from tasks.core.stats import Interval
-from tasks.results.outcome import Champion, Outcome
 from tasks.run import Budget
+from tests.flows.finished import OUTCOME, finished, verdict
 
 ADAPT = [sys.executable, "-m", "flows.cli"]
-
-
-def verdict(**changes: Any) -> Verdict:
-    values: dict[str, Any] = {
-        "model": "tiny", "params": 1e8, "size_class": "small", "path": "rag", "basis": "measured",
-        "rule": RuleAdvice("finetune", True, "small: finetune"),
-        "evidence": Evidence("rag", ("rag",), 1, 1, "rag", ()), "reasons": ("rag leads",),
-        "vetoes": (), "margins": (Margin("rag", "prompt", 0.3, 0.21, float("inf"), True),),
-        "flip_when": (FlipWhen("min_gain", ">", 0.21, "prompt", "min_gain is above 0.21"),),
-        "undecided": False, "questions_to_settle": None,
-        "test": TestScore("f1", Interval(0.6, 0.5, 0.7), 124, 1),
-        "confidence": 0.95, "min_gain": 0.02,
-    }  # fmt: skip
-    return Verdict(**values | changes)
-
-
-def scorecard(path: str, value: float) -> Scorecard:
-    score = Interval(value, value - 0.1, value + 0.1)
-    model = ModelRef(ref="path:/m", name="tiny", size_class="small")
-    return Scorecard(
-        model="tiny", params=1e8, path=path, split="dev", questions_digest="d", primary="f1", n=10,
-        metrics={"f1": score}, by_kind={}, answers={}, cost={"answer_seconds": 5.0}, prompt="brief",
-        system=System(model=model, prompt=Prompt(name="brief", instruction="Answer.")),
-    )  # fmt: skip
-
-
-OUTCOME = Outcome(
-    champion=Champion(model="tiny", path="rag", name="grove", version="1", alias="champion"),
-    verdicts=(
-        verdict(),
-        verdict(model="gpt-4", basis="advised", reasons=("no key",), margins=(), test=None),
-    ),
-)
-CARDS = (scorecard("rag", 0.55), scorecard("prompt", 0.25))
 
 
 @pytest.fixture
@@ -86,15 +41,6 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None
         monkeypatch.setitem(sys.modules, "flows.adapt", module)
 
     return put
-
-
-def finished(output: str) -> Outcome:
-    """What the flow leaves behind: its scorecards in the output folder, and the outcome."""
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
-    cards = [card.model_dump(mode="json") for card in CARDS]
-    (folder / "scorecards.json").write_text(json.dumps({"scorecards": cards}))
-    return OUTCOME
 
 
 def test_run_prints_scores_verdict_files_and_next_commands(adapt, flow, runfile, tmp_path) -> None:
@@ -248,56 +194,6 @@ def test_ask_refuses_a_blank_question(adapt) -> None:
     assert "QUESTION" in err
 
 
-def test_advise_shows_rule_and_evidence_apart_with_cases_vetoes_and_flips(adapt) -> None:
-    facts = "--params 7e9 --task classification --examples 5000 --form task --memory-gib 24"
-    code, out, _ = adapt("advise", *facts.split())
-    assert code == 0
-    assert out.startswith("Advice: ")
-    for part in (
-        "points of 100 (80% interval)", "Size rule (mid): -.", "Evidence: finetune.", "arXiv:",
-        "Vetoed: finetune: about 39.1 GiB", "Flip when: finetune if memory_gib is at least",
-        "Not known, and counted as such: changes, exposure, covers",
-    ):  # fmt: skip
-        assert part in out
-    document = json.loads(adapt("advise", *facts.split(), "--json")[1])
-    assert [one["path"] for one in document["ranking"]][2:] == ["finetune", "finetune+rag"]
-    assert document["rule"]["path"] is None
-    assert document["evidence"]["path"] == "finetune"
-
-
-def test_advise_without_any_fact_still_ranks_all_four(adapt) -> None:
-    document = json.loads(adapt("advise", "--json")[1])
-    assert {one["path"] for one in document["ranking"]} == set(console_outcome.PATHS)
-
-
-def test_advise_refuses_limits_that_no_path_meets(adapt) -> None:
-    code, out, err = adapt("advise", "--params", "7e9", "--memory-gib", "2")
-    assert (code, out) == (2, "")
-    assert "14.4 GiB needed to answer, 2 GiB there" in err
-
-
-def test_advise_answers_a_table_and_names_faulty_cells(adapt, tmp_path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text(
-        "params_billions,architecture,task_type,n_train,training_data,knowledge_changes,"
-        "knowledge_exposure,corpus_covers,retriever\n"
-        "7,decoder,document QA,,raw-text,no,domain,yes,real\n"
-        "-7,decoder,document QA,,raw-text,no,domain,yes,real\n"
-    )
-    code, out, err = adapt("advise", "--table", str(path))
-    assert (code, out) == (2, "")
-    assert "line 3, column params_billions" in err
-    code, out, err = adapt("advise", "--table", str(path), "--keep-going")
-    assert code == 0
-    lines = out.splitlines()
-    assert lines[0].endswith(",retriever,advice")
-    assert lines[1].endswith(",real,rag>finetune+rag>finetune>prompt")
-    assert lines[2].endswith(",real,")
-    assert "line 3, column params_billions" in err
-    rows = json.loads(adapt("advise", "--table", str(path), "--keep-going", "--json")[1])["rows"]
-    assert rows[0]["advice"].startswith("rag>")
-
-
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warn", 0), ("fail", 1)])
 def test_doctor_fails_only_if_a_check_fails(adapt, monkeypatch, status, code) -> None:
     checks = (doctor.Check(name="disk", status=status, found="1 GiB", remedy="Free some."),)
@@ -321,63 +217,6 @@ def test_init_refuses_documents_that_are_not_there(adapt, tmp_path) -> None:
     assert code == 2
     assert gone in err
     assert not folder.exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        (
-            {"undecided": True, "questions_to_settle": 400},
-            "about 400 more questions would settle it",
-        ),
-        ({"undecided": True}, "undecided: no path is ahead by enough."),
-        ({"path": "prompt", "test": None}, "Verdict: prompt."),
-    ],
-)
-def test_sentence_says_what_was_decided(changes: dict[str, Any], said: str) -> None:
-    assert said in console_outcome.sentence(verdict(**{"test": None} | changes))
-
-
-def test_sentence_recommends_nothing_where_no_path_stays_within_the_limits() -> None:
-    assert console_outcome.sentence(verdict(path=None)).startswith("Verdict: none.")
-
-
-def test_sentence_names_the_claim_with_the_lowest_bound() -> None:
-    margins = (
-        Margin("rag", "prompt", 0.5, 0.4, 0.6, True),
-        Margin("rag", "finetune", 0.2, 0.1, 0.3, True),
-        Margin("finetune", "prompt", 0.1, 0.0, 0.2, False),
-    )
-    text = console_outcome.sentence(verdict(margins=margins, test=None))
-    assert text == "Verdict: rag, ahead of finetune by 0.200 (at least 0.100)."
-
-
-def test_challenger_is_asked_by_its_alias_and_nothing_is_asked_if_nothing_was_registered(
-    home: Path,
-) -> None:
-    champion = Champion(model="m", path="rag", name="grove", version="2", alias="challenger")
-    asked = console_outcome.next_commands(Outcome(champion=champion, verdicts=()))
-    assert asked[1].endswith('ask grove "your question" --alias challenger')
-    left = champion.model_copy(update={"version": None, "alias": None})
-    assert not any(
-        " ask " in line
-        for line in console_outcome.next_commands(OUTCOME.model_copy(update={"champion": left}))
-    )
-
-
-def test_terminal_gets_a_table_and_no_colour_if_none_is_wanted(monkeypatch, home) -> None:
-    for no_color, coloured in ((None, True), ("1", False)):
-        monkeypatch.delenv("NO_COLOR", raising=False)
-        if no_color:
-            monkeypatch.setenv("NO_COLOR", no_color)
-        screen = Console(
-            file=io.StringIO(), force_terminal=True, width=100, color_system="standard"
-        )
-        monkeypatch.setattr(console_outcome, "out", lambda screen=screen: screen)
-        console_outcome.print_outcome(OUTCOME, CARDS, Path("o"), as_json=False)
-        text = screen.file.getvalue()
-        assert "┃" in text
-        assert ("\x1b[1;32m" in text) is coloured
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -16,7 +16,8 @@ from tasks.retrieval.refresh import IndexBuild
 from tasks.retrieval.users import used_indexes
 from tasks.retrieval.weaviate_backend import Weaviate
 from tasks.retrieval.weaviate_client import connect_weaviate
-from tasks.run_reading import read_run
+from tasks.run.reading import read_run
+from tests.files import write_rows
 
 pytestmark = pytest.mark.filterwarnings("default")  # Prefect's, MLflow's own
 
@@ -56,7 +57,7 @@ def runfile(home: Path, tmp_path: Path, prefect_url: str) -> Path:
          "split": split.removesuffix("-2")}
         for split, (asked, answer, document) in QUESTIONS.items()
     ]  # fmt: skip
-    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(tmp_path / "questions.jsonl", rows)
     path = tmp_path / "pier.toml"
     path.write_text(RUN_FILE)
     return path
@@ -190,7 +191,7 @@ def test_index_stage_of_a_run_is_reused_whoever_uses_which_version(runfile: Path
     from prefect import flow
 
     from flows.adapt import build_index
-    from flows.build_index import collect_canaries, collect_documents
+    from flows.collecting import collect_canaries, collect_documents
     from flows.steps import Stages
 
     run = read_run(runfile)

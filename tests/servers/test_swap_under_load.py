@@ -1,27 +1,11 @@
 """Answers while an index on Weaviate is rebuilt and its alias swapped."""
 
-import uuid
-from collections.abc import Iterator
-
 import pytest
 
-from tasks.retrieval.backend import prefix
-from tasks.retrieval.weaviate_backend import Weaviate
-from tasks.retrieval.weaviate_client import connect_weaviate
 from tasks.run import IndexSpec
 from tests.swapping import swap_under_load
 
 pytestmark = pytest.mark.servers
-
-
-@pytest.fixture
-def name(weaviate_url: str) -> Iterator[str]:
-    """An index name of the test's own; what was made under it is removed."""
-    chosen = f"town-{uuid.uuid4().hex[:8]}"
-    yield chosen
-    connect_weaviate().alias.delete(alias_name=prefix(chosen))
-    for collection in Weaviate().collections(chosen):
-        Weaviate().drop(collection)
 
 
 @pytest.mark.usefixtures("home")

@@ -150,7 +150,7 @@ def test_missing_data_files_fail_by_name(tmp_path: Path) -> None:
     ("memory", "status", "says"),
     [
         (16.0, "ok", "16.0 GiB there"),
-        (1.0, "warn", "Only prompt and rag"),
+        (1.0, "warn", "Only untuned paths"),
         (0.1, "warn", "advised"),
     ],
 )

@@ -2,8 +2,8 @@ import pytest
 
 from tasks.artifacts import Passage, PathName, Prompt, Question
 from tasks.prompts import candidates, chat, is_tuned, plain, reads_passages, training_prompt
-from tasks.question_answering import REFUSAL, demonstrators, target
 from tasks.run import AnsweringSpec
+from tasks.task.question_answering import REFUSAL, demonstrators, target
 
 SPEC = AnsweringSpec(max_new_tokens=17)
 PASSAGES = tuple(
@@ -79,6 +79,13 @@ def test_every_path_chooses_among_three_prompts_of_the_same_length_of_answer(
     assert {prompt.max_new_tokens for prompt in made} == {17}
     if is_tuned(path):
         assert not any(prompt.demonstrations for prompt in made)
+
+
+def test_candidates_with_refusal_show_it() -> None:
+    made = candidates("prompt", SPEC, demonstrators(pool(), 2, 7))
+    shown = {prompt.name: prompt.demonstrations for prompt in made}
+    assert shown["plain examples, refusal"][-1][1] == REFUSAL
+    assert all(answer != REFUSAL for _, answer in shown["plain examples"])
 
 
 @pytest.mark.parametrize("path", ["finetune", "finetune+rag"])

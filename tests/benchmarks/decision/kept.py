@@ -38,20 +38,23 @@ class Kept(Stages):
     A kept value stands in `done` as if it had been computed just now, with the seconds that it
     took then: so a race can be run again on what was measured, and spends what it would have spent.
     Values are found by a step's name and inputs, not by its code: what was measured stays a
-    measurement. `earlier` counts those that other code made; `computed` those made now, before the
-    first of which `warm` is called: what it loads costs no stage anything.
+    measurement; `earlier` names those that other code made. `computed` counts those made now,
+    before the first of which `warm` is called: what it loads costs no stage anything.
     """
 
     def __init__(self, folder: Path, warm: Callable[[], object] = lambda: None) -> None:
         super().__init__()
         self.folder, self.warm = folder, warm
-        self.computed = self.earlier = 0
+        self.computed = 0
+        self.earlier: set[str] = set()
 
     def __call__(self, label: str, step: Task[..., R], /, **inputs: Any) -> R:
         """Compute a step, or take its kept value if all it refers to is still there."""
         function, policy = inspect.unwrap(step.fn), step.cache_policy
+        value: R
         if not isinstance(policy, ByContent):
-            return function(**inputs)
+            value = function(**inputs)
+            return value
         bound = inspect.signature(function).bind(**inputs)
         bound.apply_defaults()
         given = {name: content(one) for name, one in bound.arguments.items() if not callable(one)}
@@ -69,7 +72,8 @@ class Kept(Stages):
             record = Record(label=label, seconds=seconds, code=code, value=made)
             write(path, RECORD.dump_json(record))
             print(f"  {label}: {seconds:.1f} s", flush=True)
-        self.earlier += record.code != code
+        if record.code != code:
+            self.earlier.add(path.stem)
         self.done.append(Stage(name=label, seconds=record.seconds, reused=False))
         return value
 

@@ -1,6 +1,5 @@
 """What labelled examples become: questions whose answer and kind are the label."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,12 @@ from tasks.data.examples import collect_examples, training_corpus
 from tasks.data.questions import known_sources, read_questions
 from tasks.run import Data
 from tasks.store import get_rows
+from tests.files import write_rows
 
 pytestmark = pytest.mark.usefixtures("home")
 
 DATA = Data(examples="e")
 LABELS = ("billing", "delivery", "delivery damage")
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 def rows(count: int = 90, **fields: Any) -> list[dict[str, Any]]:
@@ -35,7 +30,7 @@ def rows(count: int = 90, **fields: Any) -> list[dict[str, Any]]:
 
 
 def collected(tmp_path: Path, given: list[dict[str, Any]], data: Data = DATA) -> ExampleSet:
-    return collect_examples(write(tmp_path / "e.jsonl", given), data, seed=7)
+    return collect_examples(write_rows(tmp_path / "e.jsonl", given), data, seed=7)
 
 
 def test_text_is_the_question_and_the_label_its_answer_and_kind(tmp_path: Path) -> None:

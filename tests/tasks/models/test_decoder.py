@@ -11,8 +11,9 @@ from tasks.artifacts import Adapter
 from tasks.core.errors import InputError
 from tasks.models import decoder as module
 from tasks.models import loading
+from tasks.models.chat_tokenizer import PLAIN_TEMPLATE
 from tasks.models.decoder import Decoder
-from tasks.models.loading import PLAIN_TEMPLATE, load_decoder
+from tasks.models.loading import load_decoder
 from tasks.models.references import base_name
 from tasks.models.weights import name_base
 from tasks.store import put_folder

@@ -15,7 +15,7 @@ from tasks.results.plot import plot_quality_cost
 from tasks.results.record import RunRecord, answers_of
 from tasks.results.report import render_report, verdict_sentence, write_outputs
 from tasks.results.report_scores import CELL
-from tasks.run_reading import parse_run
+from tasks.run.reading import parse_run
 from tasks.store import put_rows
 
 

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import Corpus, Document, Retrieval
-from tasks.core import digest
+from tasks.artifacts import Retrieval
 from tasks.retrieval import demonstrations as module
 from tasks.retrieval.demonstrations import nearest_examples
 from tasks.retrieval.encoding import load_encoder
 from tasks.retrieval.index import build
 from tasks.retrieval.search import Searcher, open_index, retrieval_of
 from tasks.run import IndexSpec
-from tasks.store import put_rows
+from tests.corpora import document, stored
 
 TEXTS = {
     "late": ("Where is my parcel? It is a week late.", "delivery"),
@@ -33,11 +32,11 @@ ASKED = "My parcel is a week late, where is it?"
 
 @pytest.fixture
 def shelf(home: Path) -> tuple[Searcher, Retrieval]:
-    rows = [
-        Document(id=name, title="", text=text, source="", sha=digest.of_text(text), tags=(label,))
+    corpus = stored(
+        document(name, text, title="", source="", tags=(label,))
         for name, (text, label) in sorted(TEXTS.items())
-    ]
-    index = build(Corpus(documents=put_rows(rows), count=len(rows)), SPEC, "tickets")
+    )
+    index = build(corpus, SPEC, "tickets")
     return open_index(index), retrieval_of(index, SPEC)
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tasks.artifacts import Corpus, Document, Index
-from tasks.core import digest
 from tasks.core.errors import InputError
 from tasks.progress import reporter
 from tasks.retrieval import lock
@@ -30,7 +29,8 @@ from tasks.retrieval.index import (
 from tasks.retrieval.lock import alone
 from tasks.run import IndexSpec
 from tasks.services import services
-from tasks.store import get_bytes, put_rows
+from tasks.store import get_bytes
+from tests.corpora import corpus_of, stored
 
 SPEC = IndexSpec(chunk_tokens=32, keep=2)
 HOLD = """
@@ -44,11 +44,7 @@ with alone("town"):
 
 
 def corpus(*texts: str) -> Corpus:
-    documents = [
-        Document(id=f"d{n}", title="", text=text, source=f"d{n}.md", sha=digest.of_text(text))
-        for n, text in enumerate(texts)
-    ]
-    return Corpus(documents=put_rows(documents), count=len(documents))
+    return corpus_of({f"d{n}": text for n, text in enumerate(texts)}, title="")
 
 
 @pytest.fixture
@@ -172,7 +168,7 @@ def test_index_of_another_corpus_order_is_equal_in_rows(home: Path) -> None:
     assert len(rows) == 2
     first = build(one, SPEC, "town")
     both = [Document.model_validate_json(row) for row in reversed(rows)]
-    second = build(Corpus(documents=put_rows(both), count=2), SPEC, "town")
+    second = build(stored(both), SPEC, "town")
     assert index_report(second).chunks_written == 0
     assert sorted(manifest_of(first).splitlines()) == sorted(manifest_of(second).splitlines())
 

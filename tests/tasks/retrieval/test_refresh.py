@@ -1,12 +1,10 @@
 """Which settings a refresh keeps, and which questions it asks."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import Corpus, Document
-from tasks.core import digest
+from tasks.artifacts import Corpus
 from tasks.core.errors import InputError
 from tasks.data.questions import known_sources
 from tasks.retrieval.index import build
@@ -17,19 +15,15 @@ from tasks.retrieval.refresh import (
     present_settings,
 )
 from tasks.run import Data, IndexSpec
-from tasks.store import put_rows
+from tests.corpora import corpus_of
+from tests.files import write_rows
 
 TRIED = IndexSpec(chunk_tokens=48, try_chunk_tokens=(16, 32), try_k=(1, 2), try_alpha=(0.2,))
 
 
 def corpus(*names: str) -> Corpus:
-    documents = [
-        Document(
-            id=name, title="", text=f"The {name}.", source=f"{name}.md", sha=digest.of_text(name)
-        )
-        for name in names
-    ]
-    return Corpus(documents=put_rows(documents), count=len(documents), same_text={"copy": "bell"})
+    texts = {name: f"The {name}." for name in names}
+    return corpus_of(texts, title="").model_copy(update={"same_text": {"copy": "bell"}})
 
 
 def test_chunk_size_of_the_present_index_is_kept_where_it_was_one_of_those_tried(
@@ -81,8 +75,7 @@ def test_canaries_are_answerable_dev_questions_and_may_ask_of_what_is_gone(
         {"id": "5", "question": "Tower?", "answers": ["x"], "document": "bell", "split": "train"},
         {"id": "6", "question": "Rope?", "answers": ["x"], "document": "bell", "split": "test"},
     ]  # fmt: skip
-    path = tmp_path / "questions.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = write_rows(tmp_path / "questions.jsonl", rows)
     data = Data(documents="d", questions="q", share_documents=True)
     canaries = known_sources(collect_canaries(path, corpus("bell"), data, seed=7))
     assert [(one.id, one.document) for one in canaries] == [("1", "bell"), ("2", "gone")]

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import Corpus, Document, ExampleSet, Question, Search
-from tasks.core import digest
+from tasks.artifacts import Corpus, ExampleSet, Question, Search
 from tasks.core.errors import InputError
 from tasks.retrieval.backend import BACKENDS
 from tasks.retrieval.encoding import Encoder, Kind, Vectors, load_encoder
@@ -17,13 +16,12 @@ from tasks.retrieval.search import open_index
 from tasks.retrieval.settings import Trial, choose_settings, settings_from
 from tasks.run import IndexSpec
 from tasks.store import put_rows
+from tests.corpora import corpus_of
+from tests.tasks.retrieval.town import TOWN
 
-TEXTS = {
-    "lamp": "The lighthouse lamp burns colza oil. Keeper Maud Quill trims the wick at dusk.",
-    "ferry": "The ferry Teasel crosses every hour. A crossing costs two pence for a grown person.",
-    "bread": "The baker fires his oven at three. Rye loaves are sold before breakfast.",
+TEXTS = TOWN | {
     "guild": " ".join(f"Room {n} of the guild shows knot number {n}." for n in range(30)),
-}  # fmt: skip
+}
 ASKED = {
     "Who trims the wick of the lamp?": "lamp",
     "What does a crossing cost?": "ferry",
@@ -55,11 +53,7 @@ class Noting:
 
 @pytest.fixture
 def corpus(home: Path) -> Corpus:
-    rows = [
-        Document(id=name, title=name, text=text, source=f"{name}.md", sha=digest.of_text(text))
-        for name, text in TEXTS.items()
-    ]
-    return Corpus(documents=put_rows(rows), count=len(rows))
+    return corpus_of(TEXTS)
 
 
 def examples_of(asked: dict[str, str]) -> ExampleSet:

