@@ -8,7 +8,7 @@ import pytest
 from tasks.results.publish import read_scorecards
 from tasks.results.record import answers_of
 from tests.files import write_rows
-from tests.flows.whole import WholeRun, at_home, run_whole
+from tests.flows.whole import WholeRun, whole_run
 from tests.tiny import build_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
@@ -59,9 +59,8 @@ def translated(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
     write_rows(folder / "locks.jsonl", rows)
     (folder / "terms.csv").write_text("term,translation\ngate,Tor\n")
     model = build_tiny(folder / "model", positions=1024)
-    (folder / "locks.toml").write_text(RUN_FILE.format(model=model))
-    with at_home(folder):
-        yield run_whole(folder / "locks.toml")
+    with whole_run(folder, RUN_FILE.format(model=model)) as run:
+        yield run
 
 
 def test_all_four_paths_are_measured_by_chrf_with_what_was_asked_of_answers(
