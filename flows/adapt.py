@@ -15,17 +15,17 @@ from flows.collecting import collect_data, collect_knowledge
 from flows.measure import Inputs, Measured, measure, measure_running
 from flows.race import race
 from flows.steps import Stages, step
-from tasks.across import choose_among
 from tasks.artifacts import PathName
-from tasks.clashes import check_limits
 from tasks.core.decide import Verdict
 from tasks.core.race import Cost
+from tasks.decision.across import choose_among
+from tasks.decision.racing import as_cost, less
 from tasks.machine import PROCESS
 from tasks.models.spending import BudgetError, spending
-from tasks.pace import matmul_rate, with_estimates
-from tasks.plan import advise, make_plan
-from tasks.preview import notes
-from tasks.racing import as_cost, less
+from tasks.planning.clashes import check_limits
+from tasks.planning.pace import matmul_rate, with_estimates
+from tasks.planning.plan import advise, make_plan
+from tasks.planning.preview import notes
 from tasks.results import publish
 from tasks.results.outcome import Outcome, Plan, Planned
 from tasks.results.record import RunRecord
@@ -35,7 +35,7 @@ from tasks.retrieval import settings as index_settings
 from tasks.retrieval.search import retrieval_of
 from tasks.retrieval.users import used_indexes
 from tasks.run import Budget
-from tasks.run_reading import Overrides, read_run
+from tasks.run.reading import Overrides, read_run
 
 choose_settings = step(index_settings.choose_settings, "choose index settings", tensors=True)
 build_index = step(refresh.follow_sources, "build index", tensors=True, retries=2)
@@ -116,6 +116,7 @@ def adapt(
         stages=tuple(stages.done),
         index=built,
         spent=account.total() if account.sent or account.kept else None,
+        learning=tuple(point for one in measured for point in one.learning),
         races={one.verdict.model: one.race for one in measured if one.race},
     )
     report = stages("report and log", log, record=record)

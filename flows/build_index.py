@@ -18,7 +18,7 @@ from tasks.retrieval import settings as index_settings
 from tasks.retrieval.build_report import render_build, summary
 from tasks.retrieval.refresh import IndexBuild
 from tasks.retrieval.users import used_indexes
-from tasks.run_reading import read_run
+from tasks.run.reading import read_run
 
 REFRESHED = "tune-or-retrieve.index.refreshed"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows.steps import Stages, step
-from tasks import freshness
 from tasks.artifacts import Corpus, ExampleSet, Scorecard, System
 from tasks.core.stats import Interval
-from tasks.freshness import Changed
+from tasks.evaluation import freshness
+from tasks.evaluation.freshness import Changed
 from tasks.retrieval.refresh import IndexBuild
 from tasks.retrieval.users import used_indexes
 from tasks.run import IndexSpec, RunFile

@@ -88,7 +88,7 @@ def run(
     from flows.terminal import interruptible, reporting
     from tasks.results.publish import output_folder, read_scorecards
     from tasks.run import Budget
-    from tasks.run_reading import Overrides, read_run
+    from tasks.run.reading import Overrides, read_run
 
     paths = cast("list[PathName] | None", path)
     given = {"seconds": budget_seconds, "energy_kwh": budget_kwh, "money": budget_money}
@@ -214,7 +214,7 @@ def doctor(
     """Say what is installed, reachable and large enough, each with the way to mend it."""
     from flows.console import print_checks, print_json
     from tasks.doctor import examine
-    from tasks.run_reading import read_run
+    from tasks.run.reading import read_run
 
     with redirect_stdout(sys.stderr):
         wanted = read_run(runfile) if runfile else None

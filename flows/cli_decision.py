@@ -22,7 +22,7 @@ def show_plan(run: "RunFile", root: Path, as_json: bool) -> None:
     from flows.console_decision import print_preview
 
     with redirect_stdout(sys.stderr):
-        from tasks.preview import preview
+        from tasks.planning.preview import preview
 
         told = preview(run, root)
     print_preview(told, as_json)
@@ -76,7 +76,7 @@ def decide(
 ) -> None:
     """Decide again on a finished run under other settings; nothing is measured or registered."""
     from flows.console_decision import print_decided
-    from tasks.decide_again import changes_of, decide_again
+    from tasks.decision.decide_again import changes_of, decide_again
     from tasks.results.decided import write_decided
     from tasks.results.finished import read_finished
 

@@ -34,7 +34,7 @@ def list_versions(
 ) -> None:
     """List the versions of an index: age, size, digest, and the registered versions using each."""
     from flows.console_index import print_versions
-    from tasks.run_reading import read_run
+    from tasks.run.reading import read_run
 
     if given.endswith(".toml") or Path(given).is_file():
         spec = read_run(Path(given))
@@ -51,7 +51,7 @@ def list_versions(
 def rollback_index(runfile: RunFilePath, as_json: AsJson = False) -> None:
     """Point the index's name at its version before, until the next refresh or run."""
     from flows.console_index import print_rollback
-    from tasks.run_reading import read_run
+    from tasks.run.reading import read_run
 
     spec = read_run(runfile)
     with redirect_stdout(sys.stderr):
@@ -68,7 +68,7 @@ def follow(module: str, runfile: Path, as_json: bool) -> None:
     from flows.console import err
     from flows.console_index import print_build
     from flows.terminal import interruptible, reporting
-    from tasks.run_reading import read_run
+    from tasks.run.reading import read_run
 
     read_run(runfile)  # a faulty file shows before anything is started
     with interruptible(INTERRUPTED), redirect_stdout(sys.stderr), reporting(err()):

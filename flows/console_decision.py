@@ -14,7 +14,7 @@ from flows.console_outcome import print_across, print_reasoning, sentence
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tasks.preview import ModelPlan, Preview
+    from tasks.planning.preview import ModelPlan, Preview
     from tasks.results.explain import Explained, Explanation, Shown
     from tasks.results.outcome import Outcome
 

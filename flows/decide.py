@@ -7,9 +7,9 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from flows.steps import Stages, step
-from tasks import decide_again as decision
 from tasks.core.decide import Verdict
-from tasks.plan import rule_and_evidence
+from tasks.decision import decide_again as decision
+from tasks.planning.plan import rule_and_evidence
 from tasks.results.decided import render_decided, write_decided
 from tasks.results.finished import Finished, read_finished
 from tasks.results.outcome import Outcome, Planned

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from flows.changes import After, ask_changed
 from flows.steps import Stages, step
-from tasks import evaluate, forgetting, latency, robustness, tuning
 from tasks.artifacts import (
     Adapter,
     ExampleSet,
     General,
     GeneralScore,
+    LearningPoint,
     ModelRef,
     PathName,
     Retrieval,
@@ -28,7 +28,8 @@ from tasks.core.race_record import Raced
 from tasks.core.race_state import FREE, WHOLE
 from tasks.core.stats import Interval
 from tasks.core.veto import Veto
-from tasks.decision import decide_on, verdict_on
+from tasks.decision.decide import decide_on, verdict_on
+from tasks.evaluation import evaluate, forgetting, latency, robustness
 from tasks.machine import PROCESS
 from tasks.prompts import is_tuned, reads_passages, training_prompt
 from tasks.results.ledger import read_test
@@ -36,6 +37,7 @@ from tasks.results.outcome import Planned
 from tasks.results.record import GeneralOf
 from tasks.results.running import followed
 from tasks.run import RunFile
+from tasks.training import tuning
 
 train = step(tuning.train_path, "fine-tune", tensors=True)
 choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
@@ -65,6 +67,7 @@ class Measured(NamedTuple):
     general: tuple[GeneralOf, ...]
     race: State | None = None
     spent: Cost = FREE
+    learning: tuple[LearningPoint, ...] = ()
 
 
 class Built(NamedTuple):
@@ -100,7 +103,40 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
         scorecards=(*cards.values(), *test),
         trainings=tuple(one.training for one in built.values() if one.training),
         general=known(planned, general),
+        learning=learn(stages, inputs, planned, built, cards),
     )
+
+
+def learn(
+    stages: Stages,
+    inputs: Inputs,
+    planned: Planned,
+    built: dict[PathName, Built],
+    cards: dict[PathName, Scorecard],
+) -> tuple[LearningPoint, ...]:
+    """What each tuned path scores after shares of the examples, beside what it does after all."""
+    shares, points = sorted(set(inputs.run.training.learning_curve)), []
+    for path in built if shares else ():
+        whole = built[path].training
+        if whole is None:
+            continue
+        for share in shares:
+            training = tune(stages, inputs, planned, path, share)
+            parts = build(stages, inputs, planned, path, training, share)
+            card = score(stages, inputs, parts, "dev", {})
+            points.append(learning_point(card, path, share, training))
+        points.append(learning_point(cards[path], path, WHOLE, whole))
+    return tuple(points)
+
+
+def learning_point(
+    card: Scorecard, path: PathName, share: float, training: Training
+) -> LearningPoint:
+    """One point of a learning curve, in the primary metric."""
+    return LearningPoint(
+        model=card.model, path=path, share=share, examples=training.examples, metric=card.primary,
+        score=card.metrics[card.primary],
+    )  # fmt: skip
 
 
 def is_checked(inputs: Inputs, model: ModelRef) -> bool:

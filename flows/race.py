@@ -1,4 +1,4 @@
-"""One model's paths race for a budget: `tasks.racing` says what comes next, stages do it.
+"""One model's paths race for a budget: `tasks.decision.racing` says what comes next, stages do it.
 
 Every step is a cached stage, its answers kept by block of questions: what a run has paid for, a
 later one with a greater budget has for nothing.
@@ -24,7 +24,6 @@ from flows.measure import (
     wait,
 )
 from flows.steps import Stages, step
-from tasks import blocks, evaluate, pace
 from tasks.artifacts import Answer, Answers, GeneralScore, PathName, Scorecard, Training
 from tasks.artifacts import Cost as Took
 from tasks.core.decide import Verdict
@@ -34,16 +33,19 @@ from tasks.core.race_replay import answered, without
 from tasks.core.race_state import FREE, UNTRAINED, Spend
 from tasks.core.sequential import blocks as block_ends
 from tasks.core.veto import Veto
-from tasks.decision import decide_raced, vetoes_of
+from tasks.decision import blocks
+from tasks.decision.decide import decide_raced, vetoes_of
+from tasks.decision.racing import Speed, Taken, drive, less, open_race, sizes_of, speed
+from tasks.evaluation import evaluate
 from tasks.machine import PROCESS, machine_id
-from tasks.metrics import values
 from tasks.models.spending import current
-from tasks.plan import advise
+from tasks.planning import pace
+from tasks.planning.plan import advise
 from tasks.prompts import is_tuned
-from tasks.racing import Speed, Taken, drive, less, open_race, sizes_of, speed
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
 from tasks.store import get_rows
+from tasks.task.metrics import values
 
 answer_block = step(blocks.answer_block, "answer block", tensors=True)
 T = TypeVar("T")

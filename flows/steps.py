@@ -22,13 +22,13 @@ from pydantic import BaseModel
 
 from tasks.artifacts import Blob, Index, content
 from tasks.core import digest
-from tasks.known_tasks import own_modules
 from tasks.machine import runtime
 from tasks.progress import reporter
 from tasks.results.record import Stage
 from tasks.retrieval import refresh
 from tasks.retrieval.backend import WriteFailed
 from tasks.store import exists
+from tasks.task.known import own_modules
 
 P = ParamSpec("P")
 R = TypeVar("R")

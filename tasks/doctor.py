@@ -15,8 +15,6 @@ from packaging.specifiers import SpecifierSet
 
 from tasks.artifacts import ModelRef, Value
 from tasks.core.errors import InputError
-from tasks.known_tasks import find_task
-from tasks.memory import memory_needs
 from tasks.models.endpoint import address
 from tasks.models.references import (
     resolve,
@@ -25,9 +23,11 @@ from tasks.models.references import (
     weights_folder,
     weights_here,
 )
-from tasks.plan import check_task
+from tasks.planning.memory import memory_needs
+from tasks.planning.plan import check_task
 from tasks.run import RunFile
 from tasks.services import services
+from tasks.task.known import find_task
 
 Status = Literal["ok", "warn", "fail"]
 PROJECT = "tune-or-retrieve"

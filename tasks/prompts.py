@@ -13,10 +13,10 @@ from tasks.artifacts import (
     Prompt,
     Question,
 )
-from tasks.constraints import told, with_terms
-from tasks.known_tasks import find_task
 from tasks.run import AnsweringSpec
 from tasks.task import Task, Wording
+from tasks.task.constraints import told, with_terms
+from tasks.task.known import find_task
 
 PLACEHOLDER = re.compile(r"\{(labels|instruction|constraints)\}")
 

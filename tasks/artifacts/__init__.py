@@ -29,6 +29,7 @@ from tasks.artifacts.measured import (
     Answers,
     CorpusScore,
     GeneralScore,
+    LearningPoint,
     Scorecard,
 )
 from tasks.artifacts.retrieval import (
@@ -67,6 +68,7 @@ __all__ = [
     "GeneralScore",
     "GeneralText",
     "Index",
+    "LearningPoint",
     "LossPoint",
     "Messages",
     "ModelRef",

@@ -82,3 +82,14 @@ class Scorecard(Value):
     cost: dict[str, Any]
     prompt: str
     system: System
+
+
+class LearningPoint(Value):
+    """What a tuned path scored on the dev questions after a share of the training examples."""
+
+    model: str
+    path: PathName
+    share: float
+    examples: int
+    metric: str
+    score: Interval

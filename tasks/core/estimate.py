@@ -10,6 +10,13 @@ RUNTIME_GIB = 0.5  # interpreter, libraries and a device context, seen with noth
 PASS_WIDTHS = 16  # live values a token in one layer, in hidden widths: residual, q, k, v, MLP
 TRAIN_BYTES = 34  # bytes a token, layer and hidden width kept for backward at 16 bits, with an
 # attention that does not keep its matrix (Korthikanti et al. 2022, section 4, less its 5as/h)
+CAST_BYTES = 2  # of a parameter that is trained itself, for the pass in 16 bits
+QLORA_BYTES = 0.6  # a parameter at 4 bits with nested constants (4.13 bits, arXiv:2305.14314); the
+# embeddings and the head stay at 16, 4% of the parameters at 7e9
+DORA_BYTES = (
+    42  # as TRAIN_BYTES, for what DoRA keeps more: adapter's and base's result of each layer
+)
+DROPOUT_BYTES = 26  # the same for dropout: of each layer's input a copy and a mask
 ADAPTER_WIDTHS = 22  # LoRA on all linear layers: 8 h r for q, k, v, o and about 14 h r for an MLP
 ADAPTER_BYTES = 16  # a trained parameter in fp32: itself, its gradient, two Adam moments
 LOGIT_BYTES = 10  # a logit in training: 16 bits, its fp32 copy for the loss, the gradient
@@ -47,21 +54,27 @@ def train_gib(
     *,
     rank: int | None = 16,
     vocabulary: int = 50_000,
+    four_bits: bool = False,
+    dora: bool = False,
+    dropout: bool = False,
 ) -> float | None:
     """GiB to fine-tune, no checkpointing: `batch` sequences of `tokens` a step.
 
-    Frozen weights + adapter with gradient and Adam states + activations kept for the backward
-    pass + logits + the runtime. Without a rank all weights are tuned, and none is frozen.
+    Frozen weights, with `four_bits` as QLoRA holds them + adapter with gradient and Adam states +
+    activations kept for the backward pass + logits + the runtime. Without a rank all weights are
+    tuned, with a 16-bit copy for the pass, and none is frozen.
     """
     if params is None:
         return None
     depth, width = _shape(params, layers, hidden)
-    weights, tuned = params * bytes_per_param, ADAPTER_WIDTHS * width * depth * (rank or 0)
+    held = params * (QLORA_BYTES if four_bits else bytes_per_param)
+    tuned = ADAPTER_WIDTHS * width * depth * (rank or 0)
     if rank is None:
-        weights, tuned = 0, params
-    activations = TRAIN_BYTES * bytes_per_param / 2 * depth * width * batch * tokens
+        held, tuned = params * CAST_BYTES, params
+    kept = TRAIN_BYTES + DORA_BYTES * dora + DROPOUT_BYTES * dropout
+    activations = kept * bytes_per_param / 2 * depth * width * batch * tokens
     logits = LOGIT_BYTES * vocabulary * batch * tokens
-    return (weights + tuned * ADAPTER_BYTES + activations + logits) / GIB + RUNTIME_GIB
+    return (held + tuned * ADAPTER_BYTES + activations + logits) / GIB + RUNTIME_GIB
 
 
 def _shape(params: float, layers: int | None, hidden: int | None) -> tuple[float, float]:

@@ -13,8 +13,8 @@ from tasks.data.pairs import collect_pairs
 from tasks.data.questions import check_enough, collect_questions, read_questions
 from tasks.data.reading import tree_digest, unique
 from tasks.data.rows import as_value, read_rows
-from tasks.known_tasks import find_task
 from tasks.run import Data
+from tasks.task.known import find_task
 
 __all__ = [
     "check_enough",

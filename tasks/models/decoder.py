@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from tasks.artifacts import Messages
 from tasks.core.errors import InputError
 from tasks.models.batches import longest_first, timed
+from tasks.models.chat_tokenizer import ChatTokenizer
 from tasks.models.outputs import Choice, Generation, Likelihood
 from tasks.models.tree import (
     Tree,
@@ -40,45 +40,30 @@ class _Until:
         return torch.tensor(found, device=ids.device)
 
 
-class Decoder:
+class Decoder(ChatTokenizer):
     """A causal language model with its tokenizer, on the device and dtype that are here."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        self.model, self.tokenizer = model, tokenizer
+        super().__init__(tokenizer)
+        self.model = model
         self.device = next(model.parameters()).device
         self._stops: list[int] | None = None
 
-    def render(self, messages: Messages) -> str:
-        """The prompt's text under the model's own chat template, ready to be continued."""
-        chat = [{"role": role, "content": content} for role, content in messages]
-        return str(
-            self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-        )
-
-    def plain(self, text: str) -> str:
-        """Text to be continued is a prompt as it stands."""
-        return text
-
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of texts that already hold their special tokens."""
-        if not texts:  # which a tokenizer refuses
-            return []
-        ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-        return ids
-
     def stops(self) -> list[int]:
-        """Tokens that end a one-line answer: end of sequence, and every one with a newline."""
+        """Tokens that end a one-line answer: of sequence, of turn, and every one with a newline."""
         if self._stops is None:
             pieces = self.tokenizer.batch_decode([[i] for i in range(len(self.tokenizer))])
             newline = [i for i, piece in enumerate(pieces) if "\n" in piece]
-            self._stops = [int(self.tokenizer.eos_token_id), *newline]
+            ends = self.ends()
+            self._stops = [*ends, *(i for i in newline if i not in ends)]
         return self._stops
 
     def ends(self) -> list[int]:
         """Tokens that end an answer of any number of lines: of sequence, of the model's turn."""
         told = self.model.generation_config.eos_token_id
         told = told if isinstance(told, list) else [told]
-        return sorted({int(self.tokenizer.eos_token_id), *(one for one in told if one is not None)})
+        known = {int(self.tokenizer.eos_token_id), self.turn_end}
+        return sorted(known | {int(one) for one in told if one is not None})
 
     @torch.inference_mode()
     def generate(

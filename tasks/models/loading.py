@@ -1,4 +1,4 @@
-"""Loads a decoder: weights in safetensors or GGUF, its tokenizer, a LoRA adapter merged."""
+"""Loads a decoder: weights in safetensors or GGUF, its tokenizer, an adapter merged."""
 
 import shutil
 from collections import Counter
@@ -10,37 +10,62 @@ import torch
 
 from tasks.artifacts import Adapter
 from tasks.machine import device_and_dtype
+from tasks.models.chat_tokenizer import ChatTokenizer
 from tasks.models.decoder import Decoder
 from tasks.models.references import weights_digest, weights_folder
 from tasks.models.weights import check_base, check_vocabulary, load_whole
 from tasks.services import services
 from tasks.store import local_folder, scratch
 
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}{{ message['content'] }}\n"
-    "{% endfor %}{% if add_generation_prompt %}Answer:{% endif %}"
-)
-
 
 @lru_cache(maxsize=1)
 def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
-    """Load a decoder in the dtype that is here, with a LoRA adapter if there is one.
+    """Load a decoder in the dtype that is here, with what was tuned of it if anything was.
 
     Raises:
         InputError: weights, tokenizer or adapter don't fit together.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    device, dtype = device_and_dtype()
-    folder = safetensors_folder(ref)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = load_whole(AutoModelForCausalLM, folder, ref, dtype=dtype).to(device)
-    check_vocabulary(ref, model, tokenizer)
-    if adapter is not None:
+    if adapter is None:
+        decoder = load_base(ref)
+    else:
         tuned = local_folder(adapter.blob)
         check_base(ref, tuned)
-        model = merged(model, tuned)
-    return Decoder(model.eval(), _prepared(tokenizer))
+        if adapter.rank is None:
+            decoder = load_base(ref, tuned)
+        else:
+            base = load_base(ref)
+            decoder = Decoder(merged(base.model, tuned), base.tokenizer)
+    decoder.model.eval()
+    return decoder
+
+
+def load_base(
+    ref: str, weights: Path | None = None, *, dtype: Any = None, **settings: Any
+) -> Decoder:
+    """A fresh decoder from a reference, or from `weights` of its kind with its tokenizer.
+
+    `settings` go to transformers' loader; the dtype is the one that is here unless named.
+
+    Raises:
+        InputError: weights and tokenizer don't fit together.
+    """
+    from transformers import AutoModelForCausalLM
+
+    device, usual = device_and_dtype()
+    if settings:  # quantised weights are put where they stay
+        settings["device_map"] = {"": device}
+    folder = weights or safetensors_folder(ref)
+    model = load_whole(AutoModelForCausalLM, folder, ref, dtype=dtype or usual, **settings)
+    tokenizer = load_tokenizer(ref).tokenizer
+    check_vocabulary(ref, model, tokenizer)
+    return Decoder(model if settings else model.to(device), tokenizer)
+
+
+def load_tokenizer(ref: str) -> ChatTokenizer:
+    """A model's tokenizer with its chat template, without the model."""
+    from transformers import AutoTokenizer
+
+    return ChatTokenizer(AutoTokenizer.from_pretrained(safetensors_folder(ref)))
 
 
 def merged(model: Any, folder: Path) -> Any:
@@ -59,14 +84,6 @@ def merged(model: Any, folder: Path) -> Any:
     if any(uses[id(layer.get_base_layer().weight)] > 1 for layer in adapted):
         return tuned
     return tuned.merge_and_unload()
-
-
-def _prepared(tokenizer: Any) -> Any:
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if tokenizer.chat_template is None:
-        tokenizer.chat_template = PLAIN_TEMPLATE
-    return tokenizer
 
 
 def safetensors_folder(ref: str) -> Path:

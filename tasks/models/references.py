@@ -19,6 +19,8 @@ SCHEMES = ("hf:", "path:", "package:", "openai:")
 READ = (".json", ".safetensors", ".gguf", ".txt", ".model", ".jinja")
 UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
+GGUF_TEMPLATE, GGUF_SETTINGS = b"tokenizer.chat_template", 32 << 20  # bytes read to find it
+
 # Parameters and what memory depends on (layers, hidden size), from the models' own configs.
 # OpenAI publishes no sizes.
 CATALOGUE: dict[str, tuple[float | None, int | None, int | None]] = {
@@ -158,6 +160,20 @@ def weights_folder(ref: str) -> Path:
         raise InputError("models.ref", ref, "a model with weights", "Name an open model.")
     _check_weights(ref, folder)
     return folder
+
+
+def has_chat_template(ref: str) -> bool:
+    """Whether a model brings a chat template: in a file of its own, its tokenizer's, or GGUF's."""
+    folder = weights_folder(ref)
+    if any((folder / name).exists() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    settings = folder / "tokenizer_config.json"
+    if settings.exists() and b'"chat_template"' in settings.read_bytes():
+        return True
+    for file in sorted(folder.glob("*.gguf"))[:1]:
+        with file.open("rb") as stream:  # settings stand before the weights
+            return GGUF_TEMPLATE in stream.read(GGUF_SETTINGS)
+    return False
 
 
 def _package_folder(ref: str, module: str) -> Path:

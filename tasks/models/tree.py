@@ -7,7 +7,7 @@ takes an attention mask of four dimensions and positions, as transformers' rotar
 others score each continuation in a row of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -117,9 +117,8 @@ def log_probabilities(
 
     The end counts as any token of `stops`; without them a continuation may go on.
     """
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    body, head = inner.base_model, inner.get_output_embeddings()
-    device, dtype = head.weight.device, next(body.parameters()).dtype
+    body, head = body_and_head(model)
+    device, dtype = body.device, next(body.parameters()).dtype
     unseen = torch.zeros(batch.mask.shape, dtype=dtype, device=device)
     unseen.masked_fill_(~batch.mask.to(device), torch.finfo(dtype).min)
     hidden = body(
@@ -184,7 +183,26 @@ def logits_at(model: Any, tokens: Any, mask: Any, places: Any) -> Any:
     The head over a large vocabulary is the dearest layer of a small model, and most positions
     of a prompt need none.
     """
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    body, head = inner.base_model, inner.get_output_embeddings()
+    body, head = body_and_head(model)
     hidden = body(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
     return head(hidden[places[:, 0], places[:, 1]])
+
+
+def body_and_head(model: Any) -> tuple[Any, Callable[[torch.Tensor], torch.Tensor]]:
+    """What makes hidden states, and what makes logits of them as the model itself does.
+
+    Gemma 2 caps its logits, Granite divides them and Cohere multiplies them, by their configs.
+    """
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    layer, config = inner.get_output_embeddings(), inner.config.get_text_config()
+    cap = getattr(config, "final_logit_softcapping", None)
+    scale = getattr(config, "logit_scale", None) or 1.0
+    scale /= getattr(config, "logits_scaling", None) or 1.0
+
+    def head(hidden: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = layer(hidden)
+        if scale != 1:
+            logits = logits * scale
+        return logits if cap is None else torch.tanh(logits / cap) * cap
+
+    return inner.base_model, head

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from tasks.artifacts import Question, Scorecard
 from tasks.core.stats import Interval
 from tasks.core.trade import Crossover, Spent, crossovers, pareto, per_correct
-from tasks.metrics import intervals, is_whole
 from tasks.results.record import RunRecord, answers_of, seconds_per_question
 from tasks.store import get_rows
+from tasks.task.metrics import intervals, is_whole
 
 CORRECT = ("contains", "accuracy")  # what counts as a correct answer; else the primary metric
 WH = 1000.0  # in a kWh
@@ -73,7 +73,7 @@ def measures(record: RunRecord, cards: Sequence[Scorecard]) -> tuple[Measure, ..
         measure(adapt, "on documents never trained on", lambda c: by_source[c.path][1]),
         measure(adapt, "on misspelled questions", metric("misspelled")),
         measure(adapt, "lost to misspelling", metric("lost_to_misspelling"), True),
-        measure(adapt, "seconds to train", lambda c: float(c.cost.get("train_seconds") or 0), True),
+        measure(adapt, "seconds to train", _train_seconds, True),
         measure(adapt, "GiB at its peak, answering", lambda c: c.cost.get("answer_peak_gib"), True),
         measure(accuracy, "all dev questions", metric(cards[0].primary)),
         measure(accuracy, "correct answers", metric(correct)),
@@ -167,6 +167,13 @@ def _money(card: Scorecard) -> float | None:
 def _energy(card: Scorecard) -> float | None:
     energy = card.cost.get("energy_kwh")
     return None if energy is None else WH * float(energy) / card.n
+
+
+def _train_seconds(card: Scorecard) -> float | None:
+    """None where an adapter was trained long ago, in a run that is not this one."""
+    if card.system.adapter is None:
+        return 0.0
+    return float(card.cost.get("train_seconds") or 0) or None
 
 
 def _train_energy(card: Scorecard) -> float | None:

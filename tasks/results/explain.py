@@ -11,8 +11,8 @@ from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.core.race_record import Raced
 from tasks.core.stats import Interval
-from tasks.metrics import single, values
 from tasks.results.finished import Finished, answers_in, read_finished
+from tasks.task.metrics import single, values
 
 MOST_DIFFERENT = 10
 

@@ -14,11 +14,11 @@ from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
 from tasks.core.race import State
 from tasks.core.veto import MEASURED
-from tasks.metrics import TOKENS, parts, single
 from tasks.results.outcome import Outcome, Planned
 from tasks.run import RunFile
-from tasks.run_reading import parse_run
+from tasks.run.reading import parse_run
 from tasks.store import get_rows
+from tasks.task.metrics import TOKENS, parts, single
 
 Tables = dict[str, dict[str, Any]]
 NOTHING: Mapping[str, Mapping[str, Any]] = {}

@@ -26,6 +26,8 @@ class Planned(Value):
     """What will be done about one base model.
 
     `paths` will be measured, in order; if there are none, `reason` says what stopped it. Memory
+    is estimated, in GiB, None where the size is unknown. A base model that brings no chat template
+    has `plain_template`.
     is estimated, in GiB, None where the size is unknown. `system` is the one that answers where a
     model is a system that runs already; its only path is that system's.
     """
@@ -36,6 +38,7 @@ class Planned(Value):
     reason: str | None
     answer_gib: float | None
     train_gib: float | None
+    plain_template: bool = False
     system: System | None = Field(None, exclude_if=lambda system: system is None)
     estimates: tuple[Estimate, ...] = Field((), exclude_if=lambda estimates: not estimates)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Answer, Scorecard
 from tasks.core.labels import confusion
-from tasks.metrics import bounds
 from tasks.results.dimensions import on_front
 from tasks.results.record import seconds_per_question
+from tasks.task.metrics import bounds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

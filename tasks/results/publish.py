@@ -6,7 +6,6 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.across import winners
 from tasks.artifacts import (
     Answer,
     Corpus,
@@ -17,8 +16,8 @@ from tasks.artifacts import (
 from tasks.core.across import ModelChoice
 from tasks.core.decide import Verdict
 from tasks.core.errors import InputError
+from tasks.decision.across import winners
 from tasks.machine import PROCESS
-from tasks.metrics import values
 from tasks.models.references import runs_already
 from tasks.results.outcome import Champion
 from tasks.results.record import RunRecord, answers_of
@@ -26,6 +25,7 @@ from tasks.results.running import registered
 from tasks.run import RunFile
 from tasks.services import services
 from tasks.store import get_rows
+from tasks.task.metrics import values
 
 FREE_BYTES = 1 << 30  # adapters, index and MLflow's copies of an example run take 0.3 GiB
 
@@ -84,7 +84,7 @@ def register_best(
 
     def rescore(system: System) -> list[float]:
         from tasks.data.collect import read_questions
-        from tasks.evaluate import answer_questions
+        from tasks.evaluation.evaluate import answer_questions
 
         dev = {question.id: question for question in read_questions(examples, "dev")}
         asked = [dev[row.question_id] for row in answers_of(card)]

@@ -8,6 +8,7 @@ from tasks.artifacts import (
     Corpus,
     ExampleSet,
     GeneralScore,
+    LearningPoint,
     PathName,
     Scorecard,
     Training,
@@ -42,7 +43,8 @@ class RunRecord(Value):
 
     `scorecards` are dev for every measured path and test for the winners; `output` is the
     folder with `verdict.json`, `scorecards.json`, `report.md` and the plot; `spent` is what hosted
-    models cost in this run, None where none was asked; `races` are those for a budget, by model.
+    models cost in this run, None where none was asked; `races` are those for a budget, by model;
+    `learning` the points of learning curves, those of one model's path together, shares growing.
     """
 
     run: RunFile
@@ -59,6 +61,7 @@ class RunRecord(Value):
     index: IndexBuild | None = None
     spent: Spent | None = None
     races: dict[str, State] = Field(default_factory=dict)
+    learning: tuple[LearningPoint, ...] = ()
 
     def cards(self, split: str, model: str | None = None) -> tuple[Scorecard, ...]:
         """Scorecards of one split, of one model or of all."""

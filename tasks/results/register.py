@@ -22,12 +22,12 @@ from tasks.artifacts import (
 )
 from tasks.core.decide import Verdict
 from tasks.core.stats import Interval, lower_bound, paired_gain
-from tasks.metrics import values
 from tasks.results.outcome import Champion
 from tasks.results.record import answers_of
 from tasks.results.tracking import connect, open_experiment
 from tasks.run import RunFile
 from tasks.store import local_folder, scratch
+from tasks.task.metrics import values
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -221,6 +221,14 @@ def model_card(candidate: Candidate) -> str:
         run_id=candidate.run_id,
         run_digest=run.digest,
     )
+
+
+def _tuned(system: System) -> str:
+    """What was tuned of the model, for people."""
+    if system.adapter is None:
+        return "none"
+    rank = system.adapter.rank
+    return "none: all weights were tuned" if rank is None else f"LoRA, rank {rank}"
 
 
 def _shown(interval: Interval) -> str:

@@ -10,6 +10,7 @@ from tasks.core.decide import Verdict
 from tasks.models.references import runs_already
 from tasks.results.across_report import across_sentence, render_across
 from tasks.results.comparison import COMPARISON, render_comparison
+from tasks.results.learning_report import CURVE, plot_learning, render_learning
 from tasks.results.markdown import bullets, interval_text, metric_name, number_text, table
 from tasks.results.plot import plot_quality_cost
 from tasks.results.race_report import render_race
@@ -33,6 +34,8 @@ def write_outputs(record: RunRecord) -> Path:
     }
     if record.cards("dev"):
         plot_quality_cost(record.cards("dev"), folder / PLOT)
+    if record.learning:
+        plot_learning(record.learning, folder / CURVE)
     if record.races:
         races = to_json(record.races, indent=2, inf_nan_mode="strings")
         (folder / RACES).write_bytes(races + b"\n")
@@ -60,6 +63,7 @@ def render_report(record: RunRecord) -> str:
     parts += render_comparison(record)
     if record.cards("dev"):
         parts += ["## Quality against cost", f"![Quality against seconds per question]({PLOT})"]
+    parts += render_learning(record.learning)
     parts += _search(record)
     parts += ["## Where the time went", *times(record), "## What went in", inputs(record)]
     return "\n\n".join(part for part in parts if part) + "\n"

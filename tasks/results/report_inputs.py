@@ -26,6 +26,12 @@ def inputs(record: RunRecord) -> str:
         f"left out, {dropped.reason}: {dropped.count} ({', '.join(dropped.examples)})"
         for dropped in (*record.corpus.dropped, *record.examples.dropped)
     ]
+    lines += [
+        f"{one.model.ref} brings no chat template: chats are written as lines of plain text, "
+        "the answer after `Answer:`"
+        for one in record.plan.models
+        if one.plain_template
+    ]
     if record.spent is not None:
         lines.append(_spent(record.spent))
     lines.append(f"run `{record.run_id}`, run file digest `{record.run.digest}`")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Answer, Blob, Document, Question, Scorecard, Training, Value
+from tasks.results.across_report import across_sentence
 from tasks.results.plot import plot_confusion
 from tasks.results.record import GeneralOf, RunRecord, Stage, answers_of, seconds_per_question
 from tasks.results.report import render_summary
@@ -95,6 +96,9 @@ def _log_system(record: RunRecord, card: Scorecard) -> str:
             if one.system.prompt.labels:
                 title = f"{name}, {one.split}"
                 mlflow.log_figure(plot_confusion(answers, title), f"confusion_{one.split}.png")
+        for point in record.learning:
+            if (point.model, point.path) == (card.model, card.path):
+                mlflow.log_metric(f"learning/{point.metric}", point.score.value, point.examples)
         if training is not None:
             mlflow.log_metrics(_numbers(training.cost.model_dump(), "cost/train_"))
             _log_curve(run.info.run_id, training)
@@ -171,6 +175,7 @@ def _params(record: RunRecord) -> dict[str, Any]:
         "k": index.k,
         "search_mode": index.mode,
         "alpha": index.alpha,
+        "training_method": run.training.method,
         "lora_rank": run.training.rank,
         "learning_rate": run.training.learning_rate,
         "epochs": run.training.epochs,
@@ -205,6 +210,8 @@ def _run_tags(record: RunRecord) -> dict[str, str]:
         "reused_stages": ", ".join(stage.name for stage in record.stages if stage.reused),
         "champion": f"{champion.model} {champion.path}" if champion else "none",
     }
+    if (across := record.outcome.across) is not None:
+        tags["across_models"] = across_sentence(across)
     commit = _git_commit()
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
 

@@ -10,16 +10,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.answering import generate_answers
 from tasks.artifacts import Prompt, Question
 from tasks.data.examples import collect_examples
 from tasks.data.questions import read_questions
-from tasks.known_tasks import find_task
+from tasks.evaluation.answering import generate_answers
 from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.decoder import Decoder
 from tasks.models.loading import load_decoder
 from tasks.prompts import candidates
 from tasks.run import AnsweringSpec, Data
+from tasks.task.known import find_task
 
 TICKETS = Path(__file__).parents[2] / "examples" / "tickets" / "tickets.jsonl"
 REPEATS, EXAMPLES, DEMONSTRATIONS = 3, 32, 12

@@ -12,8 +12,8 @@ import pytest
 
 from flows.steps import step
 from tasks.artifacts import Adapter, Answer, Answers, Blob, Cost, Index, Prompt, System, Training
+from tasks.decision.racing import Speed
 from tasks.machine import PROCESS, machine_id
-from tasks.racing import Speed
 from tasks.results.record import Stage
 from tasks.store import get_bytes, put_bytes, put_rows
 from tests.benchmarks.decision import __main__ as command
@@ -239,7 +239,7 @@ def test_a_limit_on_latency_lies_between_the_paths_and_bars_those_that_read(
 def test_a_limit_on_memory_leaves_what_need_not_be_trained(tmp_path: Path, home: Path) -> None:
     scenario = BY_NAME["little-memory"]
     from flows.collecting import collect_data
-    from tasks.plan import make_plan
+    from tasks.planning.plan import make_plan
 
     run = scenario.run(tmp_path)
     (planned,) = make_plan(run, *collect_data(Told(FACTS), run, tmp_path)).models

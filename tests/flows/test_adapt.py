@@ -14,8 +14,8 @@ import pytest
 from tasks.artifacts import Scorecard
 from tasks.results.ledger import read_test
 from tasks.results.outcome import Outcome
-from tasks.services import services
 from tests.cut import write_cut
+from tests.flows.whole import at_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
 
@@ -55,16 +55,11 @@ def trained(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     from flows.adapt import adapt
 
     folder = tmp_path_factory.mktemp("adapt")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ADAPT_HOME", str(folder / "home"))
-        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
-        environment.delenv("OPENAI_API_KEY", raising=False)
-        services.cache_clear()
+    with at_home(folder):
         (folder / "data").mkdir()
         runfile, output = write_cut(folder / "data"), folder / "output"
         outcome = adapt(str(runfile), str(output))
         yield Trained(runfile, output, outcome, last_run().info.run_id)
-    services.cache_clear()
 
 
 def client() -> Any:

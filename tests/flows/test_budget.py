@@ -12,7 +12,7 @@ from tasks.artifacts import Blob, ExampleSet, ModelRef
 from tasks.core.race import Cost
 from tasks.results.outcome import Plan, Planned
 from tasks.run import RunFile
-from tasks.run_reading import parse_run
+from tasks.run.reading import parse_run
 
 RUN = {
     "name": "grove",

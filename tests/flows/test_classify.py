@@ -3,14 +3,13 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from tasks.results.outcome import Outcome
 from tasks.results.record import answers_of
-from tasks.services import services
 from tests.files import write_rows
+from tests.flows.whole import WholeRun, labelled_rows, whole_run
 from tests.tiny import build_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
@@ -48,39 +47,21 @@ min_gain = 0.9  # nothing is shown by so little training: the simplest path stan
 """
 
 
-class Classified(NamedTuple):
-    runfile: Path
-    output: Path
-    outcome: Outcome
-
-
 @pytest.fixture(scope="module")
-def classified(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classified]:
+def classified(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeRun]:
     """A real run; its home folder stays in place while this module is tested."""
-    from flows.adapt import adapt
-
     folder = tmp_path_factory.mktemp("classify")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ADAPT_HOME", str(folder / "home"))
-        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
-        services.cache_clear()
-        rows = [
-            {"text": f"{n} {n * 7919} {WORDS[label]} {n * 31}", "label": label}
-            for n, label in enumerate(LABELS * 45)
-        ]
-        write_rows(folder / "cards.jsonl", rows)
-        runfile, output = folder / "cards.toml", folder / "output"
-        runfile.write_text(RUN_FILE.format(model=build_tiny(folder / "model")))
-        yield Classified(runfile, output, adapt(str(runfile), str(output)))
-    services.cache_clear()
+    write_rows(folder / "cards.jsonl", labelled_rows(WORDS))
+    with whole_run(folder, RUN_FILE.format(model=build_tiny(folder / "model"))) as run:
+        yield run
 
 
-def cards(classified: Classified) -> list[dict[str, Any]]:
+def cards(classified: WholeRun) -> list[dict[str, Any]]:
     written = json.loads((classified.output / "scorecards.json").read_text())
     return [card for card in written["scorecards"] if card["split"] == "dev"]
 
 
-def test_all_four_paths_are_measured_by_macro_f1_and_one_is_chosen(classified: Classified) -> None:
+def test_all_four_paths_are_measured_by_macro_f1_and_one_is_chosen(classified: WholeRun) -> None:
     found = cards(classified)
     assert {card["path"] for card in found} == PATHS
     for card in found:
@@ -94,7 +75,7 @@ def test_all_four_paths_are_measured_by_macro_f1_and_one_is_chosen(classified: C
 
 
 def test_answers_are_labels_and_demonstrations_are_training_examples_of_others(
-    classified: Classified,
+    classified: WholeRun,
 ) -> None:
     from tasks.results.publish import read_scorecards
 
@@ -109,7 +90,7 @@ def test_answers_are_labels_and_demonstrations_are_training_examples_of_others(
             assert all(passage.tags[0] in LABELS for passage in row.passages)
 
 
-def test_each_paths_confusion_matrix_is_a_picture_in_mlflow(classified: Classified) -> None:
+def test_each_paths_confusion_matrix_is_a_picture_in_mlflow(classified: WholeRun) -> None:
     from tasks.results.tracking import connect
 
     client = connect()
@@ -122,7 +103,7 @@ def test_each_paths_confusion_matrix_is_a_picture_in_mlflow(classified: Classifi
     assert "examples of 2 labels" in (classified.output / "report.md").read_text()
 
 
-def test_the_champion_answers_with_a_label_and_its_probabilities(classified: Classified) -> None:
+def test_the_champion_answers_with_a_label_and_its_probabilities(classified: WholeRun) -> None:
     import mlflow
 
     served = mlflow.pyfunc.load_model("models:/cards@champion")
@@ -134,7 +115,7 @@ def test_the_champion_answers_with_a_label_and_its_probabilities(classified: Cla
 
 
 def test_the_same_run_again_computes_nothing_and_refresh_finds_all_in_place(
-    classified: Classified, tmp_path: Path
+    classified: WholeRun, tmp_path: Path
 ) -> None:
     from flows.adapt import adapt
     from flows.refresh import refresh

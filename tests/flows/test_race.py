@@ -11,6 +11,7 @@ from tasks.core.decide import Verdict
 from tasks.core.race_record import Entrant
 from tasks.services import services
 from tests.cut import write_cut
+from tests.flows.whole import at_home
 from tests.peer import answer, serving
 from tests.tiny import build_tiny
 
@@ -89,12 +90,8 @@ def adapt(
         kept = {name.replace("%", "_") for name in kept}
         return Ran(outcome.verdicts[0], output, names - kept, kept)
 
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ADAPT_HOME", str(folder / "home"))
-        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
-        services.cache_clear()
+    with at_home(folder):
         yield run
-    services.cache_clear()
 
 
 def test_a_budget_is_raced_for_and_a_later_run_pays_nothing_again(adapt) -> None:

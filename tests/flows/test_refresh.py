@@ -16,7 +16,7 @@ from tasks.retrieval.refresh import IndexBuild
 from tasks.retrieval.users import used_indexes
 from tasks.retrieval.weaviate_backend import Weaviate
 from tasks.retrieval.weaviate_client import connect_weaviate
-from tasks.run_reading import read_run
+from tasks.run.reading import read_run
 from tests.files import write_rows
 
 pytestmark = pytest.mark.filterwarnings("default")  # Prefect's, MLflow's own
@@ -191,7 +191,7 @@ def test_index_stage_of_a_run_is_reused_whoever_uses_which_version(runfile: Path
     from prefect import flow
 
     from flows.adapt import build_index
-    from flows.build_index import collect_canaries, collect_documents
+    from flows.collecting import collect_canaries, collect_documents
     from flows.steps import Stages
 
     run = read_run(runfile)

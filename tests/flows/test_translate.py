@@ -1,16 +1,14 @@
 """One whole run over texts with references, on a tiny model: all four paths, registered, asked."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tasks.results.outcome import Outcome
 from tasks.results.publish import read_scorecards
 from tasks.results.record import answers_of
-from tasks.services import services
+from tests.files import write_rows
+from tests.flows.whole import WholeRun, whole_run
 from tests.tiny import build_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
@@ -42,42 +40,31 @@ max_words = 8
 [training]
 epochs = 1
 epochs_with_passages = 1
+try_rank = [2, 4]
+learning_curve = [0.5]
 
 [decision]
 min_gain = 0.9  # nothing is shown by so little training: the simplest path stands
 """
 
 
-class Translated(NamedTuple):
-    runfile: Path
-    output: Path
-    outcome: Outcome
-
-
 @pytest.fixture(scope="module")
-def translated(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Translated]:
+def translated(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeRun]:
     """A real run; its home folder stays in place while this module is tested."""
-    from flows.adapt import adapt
-
     folder = tmp_path_factory.mktemp("translate")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ADAPT_HOME", str(folder / "home"))
-        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
-        services.cache_clear()
-        rows = [
-            {"text": f"Gate {n} at {n * 7919}.\nLock {n * 31}.", "references": [f"Tor {n}\nzu"]}
-            for n in range(90)
-        ]
-        (folder / "locks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        (folder / "terms.csv").write_text("term,translation\ngate,Tor\n")
-        runfile, output = folder / "locks.toml", folder / "output"
-        runfile.write_text(RUN_FILE.format(model=build_tiny(folder / "model", positions=1024)))
-        yield Translated(runfile, output, adapt(str(runfile), str(output)))
-    services.cache_clear()
+    rows = [
+        {"text": f"Gate {n} at {n * 7919}.\nLock {n * 31}.", "references": [f"Tor {n}\nzu"]}
+        for n in range(90)
+    ]
+    write_rows(folder / "locks.jsonl", rows)
+    (folder / "terms.csv").write_text("term,translation\ngate,Tor\n")
+    model = build_tiny(folder / "model", positions=1024)
+    with whole_run(folder, RUN_FILE.format(model=model)) as run:
+        yield run
 
 
 def test_all_four_paths_are_measured_by_chrf_with_what_was_asked_of_answers(
-    translated: Translated,
+    translated: WholeRun,
 ) -> None:
     cards = [card for card in read_scorecards(translated.output) if card.split == "dev"]
     assert {card.path for card in cards} == PATHS
@@ -93,8 +80,28 @@ def test_all_four_paths_are_measured_by_chrf_with_what_was_asked_of_answers(
     assert "a glossary of 1 terms" in report
 
 
+def test_tuned_paths_are_measured_on_a_share_of_the_examples_as_well(
+    translated: WholeRun,
+) -> None:
+    report = (translated.output / "report.md").read_text()
+    section = report[report.index("## Would more examples help?") :]
+    for path in ("finetune", "finetune+rag"):
+        assert f"| `{path}` | 50% |" in section
+        assert f"| `{path}` | 100% |" in section
+    assert (translated.output / "learning-curve.png").stat().st_size > 0
+
+
+def test_settings_that_were_tried_are_told_with_the_one_that_was_chosen(
+    translated: WholeRun,
+) -> None:
+    report = (translated.output / "report.md").read_text()
+    for rank in (2, 4):
+        assert f"tried: learning rate 0.0008, rank {rank}: validation loss" in report
+    assert report.count("chosen: learning rate 0.0008, rank") == 2
+
+
 def test_the_champion_answers_in_mlflow_which_has_the_corpus_scores(
-    translated: Translated,
+    translated: WholeRun,
 ) -> None:
     import mlflow
 
@@ -110,7 +117,7 @@ def test_the_champion_answers_in_mlflow_which_has_the_corpus_scores(
 
 
 def test_the_same_run_again_computes_nothing_and_another_glossary_asks_again(
-    translated: Translated, tmp_path: Path
+    translated: WholeRun, tmp_path: Path
 ) -> None:
     from flows.adapt import adapt
     from tasks.results.tracking import connect

@@ -25,7 +25,7 @@ from tasks.data.constraints import read_glossary, read_schema
 from tasks.data.reading import MAX_DOCUMENT
 from tasks.results.finished import read_finished
 from tasks.run import Data
-from tasks.run_reading import Overrides, read_run
+from tasks.run.reading import Overrides, read_run
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -578,6 +578,21 @@ RUNS = [
          "run.toml: prices", "EUR", "one currency", "Change"),
     Case("", HEAD + DATA + MODELS + "[hosted]\nconcurrency = 0\n", "hosted.concurrency", "0",
          "greater than or equal", "Change"),
+    Case("", HEAD + DATA + MODELS + '[training]\nmethod = "prefix"\n', "training.method",
+         "prefix", "'lora', 'full' or 'qlora'", "Change"),
+    Case("", HEAD + DATA + MODELS + '[training]\nmethod = "full"\nuse_dora = true\n', "training",
+         "use_dora", "method full trains no adapter: leave out use_dora", "Change"),
+    Case("", HEAD + DATA + MODELS + "[training]\nlora_dropout = 1\n", "training.lora_dropout", "1",
+         "less than 1", "Change"),
+    Case("", HEAD + DATA + MODELS + "[training]\nalpha = 8\n", "training.alpha", "alpha",
+         "lora_alpha", "It belongs under [index]"),
+    Case("", HEAD + DATA + MODELS + "[training]\ntry_rank = [8, 0]\n", "training.try_rank.1", "0",
+         "greater than or equal to 1", "Change"),
+    Case("", HEAD + DATA + MODELS + "[training]\nlearning_curve = [0.5, 1.0]\n",
+         "training.learning_curve.1", "1.0", "less than 1", "Change"),
+    Case("", HEAD + DATA + MODELS + "[training]\nlearning_curve = [0.5]\n"
+         "[budget]\nseconds = 9\n", "training.learning_curve", "0.5",
+         "empty where there is a [budget]", "leave it"),
     Case("", "name = \n", "run.toml", "line 1", "TOML", "Mend"),
     Case("", b"name = '\xff'", "run file", "run.toml", "UTF-8", "adapt init"),
 ]  # fmt: skip

@@ -2,8 +2,8 @@ import pytest
 
 from tasks.artifacts import Passage, PathName, Prompt, Question
 from tasks.prompts import candidates, chat, is_tuned, plain, reads_passages, training_prompt
-from tasks.question_answering import REFUSAL, demonstrators, target
 from tasks.run import AnsweringSpec
+from tasks.task.question_answering import REFUSAL, demonstrators, target
 
 SPEC = AnsweringSpec(max_new_tokens=17)
 PASSAGES = tuple(

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -6,8 +5,9 @@ import pytest
 from tasks import scaffold as module
 from tasks.core.errors import InputError
 from tasks.run import RunFile
-from tasks.run_reading import read_run
+from tasks.run.reading import read_run
 from tasks.scaffold import COMMENTS, HEADS, render, scaffold
+from tests.files import write_rows
 
 WORDS = (
     "alder", "birch", "cedar", "elm", "fir", "hazel", "holly", "larch", "maple", "oak", "pine",
@@ -29,7 +29,7 @@ def write_inputs(folder: Path, splits: tuple[str | None, ...] = (None,)) -> tupl
             row |= {"document": f"d{number}"}
             split = splits[len(rows) % len(splits)]
             rows.append(row | ({"split": split} if split else {}))
-    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(questions, rows)
     return documents, questions
 
 
@@ -145,8 +145,7 @@ def write_examples(folder: Path) -> Path:
         {"text": f"{WORDS[n % 15]} {n * 7919} {WORDS[n // 15]} {n}", "label": f"kind {n % 3}"}
         for n in range(150)
     ]
-    (folder / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder / "texts.jsonl"
+    return write_rows(folder / "texts.jsonl", rows)
 
 
 def test_labelled_examples_get_a_run_file_that_classifies(home: Path, tmp_path: Path) -> None:
@@ -166,7 +165,7 @@ def test_texts_with_references_get_a_run_file_for_the_task_that_is_named(
     rows = [
         {"text": f"{n * 7919} gates, {n * 31} tides", "references": [f"{n}"]} for n in range(120)
     ]
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(source, rows)
     with pytest.raises(InputError, match="summarisation, translation, generation") as caught:
         scaffold(tmp_path / "no", None, None, examples=source)
     assert caught.value.where == "--task"

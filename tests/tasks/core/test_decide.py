@@ -298,6 +298,23 @@ def test_every_flip_found_turns_the_verdict(data, min_gain, confidence) -> None:
 
 
 @settings(deadline=None)
+@given(contests(), st.lists(st.floats(0.1, 9), min_size=8, max_size=8), st.floats(0.1, 9))
+def test_every_limit_that_flips_turns_the_verdict_when_it_is_applied(data, seen, limit) -> None:
+    def vetoes(allowed: float) -> list[Veto]:
+        bounds = {
+            path: Bound("seconds_p95", Interval(low + width / 2, low, low + width), allowed, "s")
+            for path, low, width in zip(PATHS, seen[:4], seen[4:], strict=True)
+        }
+        return [veto for one in data for veto in measured_vetoes(one.path, [bounds[one.path]])]
+
+    found = decide(data, vetoes(limit), Settings())
+    for flip in found.flip_when:
+        if flip.setting == "seconds_p95":
+            turned = decide(data, vetoes(flip.value), Settings())
+            assert turned.path == flip.becomes != found.path
+
+
+@settings(deadline=None)
 @given(contests(), st.sets(st.sampled_from(PATHS)))
 def test_vetoed_path_is_never_chosen(data, vetoed) -> None:
     assume({one.path for one in data} - vetoed)

@@ -14,6 +14,7 @@ from tasks.data.pairs import collect_pairs
 from tasks.data.questions import known_sources, read_questions
 from tasks.run import Data
 from tasks.store import get_rows
+from tests.files import write_rows
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -32,14 +33,9 @@ def rows(count: int = 60, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
-def write(path: Path, given: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in given))
-    return path
-
-
 def test_a_text_is_the_question_and_its_references_are_the_answers(tmp_path: Path) -> None:
     given = rows(id=lambda n: f"r{n}", source=lambda n: f"log {n // 2}", kind=lambda n: "ab"[n % 2])
-    examples = collect_pairs(write(tmp_path / "e.jsonl", given), DATA, 7, NOTHING)
+    examples = collect_pairs(write_rows(tmp_path / "e.jsonl", given), DATA, 7, NOTHING)
     (one,) = [one for one in read_questions(examples) if one.id == "r10"]
     assert (one.question, one.answers) == (given[10]["text"].strip(), ("gate 10", "g"))
     assert (one.document, one.cluster, one.kind) == ("log 5", "log 5", "a")
@@ -50,7 +46,7 @@ def test_kinds_keep_their_proportion_and_sources_stay_in_one_split(tmp_path: Pat
     given = rows(
         120, source=lambda n: f"log {n // 2}", kind=lambda n: "rare" if n < 20 else "often"
     )
-    examples = collect_pairs(write(tmp_path / "e.jsonl", given), DATA, 7, NOTHING)
+    examples = collect_pairs(write_rows(tmp_path / "e.jsonl", given), DATA, 7, NOTHING)
     counts = {(row.split, row.kind): row.count for row in examples.counts}
     assert [counts[split, "rare"] for split in ("train", "dev", "test")] == [8, 6, 6]
     splits: dict[str | None, set[str | None]] = {}
@@ -69,14 +65,14 @@ def test_csv_has_one_reference_in_a_row(tmp_path: Path) -> None:
 
 
 def test_no_dev_example_names_where_to_search(tmp_path: Path) -> None:
-    examples = collect_pairs(write(tmp_path / "e.jsonl", rows(source=str)), DATA, 7, NOTHING)
+    examples = collect_pairs(write_rows(tmp_path / "e.jsonl", rows(source=str)), DATA, 7, NOTHING)
     assert known_sources(examples) == ()
 
 
 def test_only_training_texts_are_searched_each_whole_with_its_first_reference(
     tmp_path: Path,
 ) -> None:
-    examples = collect_pairs(write(tmp_path / "e.jsonl", rows()), DATA, 7, NOTHING)
+    examples = collect_pairs(write_rows(tmp_path / "e.jsonl", rows()), DATA, 7, NOTHING)
     documents = get_rows(training_corpus(examples).documents, Document)
     train = read_questions(examples, "train")
     assert {one.id for one in documents} == {one.id for one in train}
@@ -88,7 +84,7 @@ def test_only_training_texts_are_searched_each_whole_with_its_first_reference(
 def test_a_task_with_references_collects_what_the_run_file_asks_of_its_answers(
     tmp_path: Path,
 ) -> None:
-    write(tmp_path / "e.jsonl", rows())
+    write_rows(tmp_path / "e.jsonl", rows())
     (tmp_path / "terms.csv").write_text("term,translation\n gate ,Tor|Tore\n")
     (tmp_path / "s.json").write_text('{ "type": "string" }')
     data = Data(examples="e.jsonl", glossary="terms.csv", json_schema="s.json")
@@ -99,7 +95,7 @@ def test_a_task_with_references_collects_what_the_run_file_asks_of_its_answers(
 
 
 def test_a_glossary_may_be_json_lines_and_a_schema_may_refer_within_itself(tmp_path: Path) -> None:
-    path = write(tmp_path / "g.jsonl", [{"term": "lock", "translation": "Schleuse"}])
+    path = write_rows(tmp_path / "g.jsonl", [{"term": "lock", "translation": "Schleuse"}])
     assert read_glossary(path) == (("lock", "Schleuse"),)
     schema = {"$ref": "#/$defs/one", "$defs": {"one": {"type": "integer"}}}
     (tmp_path / "s.json").write_text(json.dumps(schema))

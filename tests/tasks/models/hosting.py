@@ -7,7 +7,7 @@ import pytest
 from tasks.models.answerer import Answerer, load_answerer
 from tasks.models.spending import Account, spending
 from tasks.run import RunFile
-from tasks.run_reading import parse_run
+from tasks.run.reading import parse_run
 from tasks.services import services
 
 KEY = "sk-secret-4711"

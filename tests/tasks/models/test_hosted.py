@@ -9,7 +9,7 @@ import pytest
 
 from tasks.artifacts import ExampleSet, ModelRef, Prompt, Question, System
 from tasks.core.errors import InputError
-from tasks.evaluate import answer_split, scorecard
+from tasks.evaluation.evaluate import answer_split, scorecard
 from tasks.models.answerer import Answerer
 from tasks.models.hosted import first_token
 from tasks.models.spending import spending

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.across import choose_among
 from tasks.artifacts import Scorecard
 from tasks.core.errors import InputError
+from tasks.decision.across import choose_among
 from tasks.results import publish, register
 from tasks.results.outcome import Champion
 from tasks.results.publish import output_folder, read_scorecards, register_best

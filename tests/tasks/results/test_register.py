@@ -1,6 +1,6 @@
 """Versions hold all that a winner needs; the alias moves only to a better one.
 
-What answers is a stand-in for `tasks.answering`, the edge behind which models are loaded.
+What answers is a stand-in for `tasks.evaluation.answering`, behind which models are loaded.
 """
 
 import json
@@ -43,9 +43,9 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[System]:
             text=question.upper(), passages=(passage,), index_sha="index-2", probabilities={}
         )
 
-    stand_in = ModuleType("tasks.answering")
+    stand_in = ModuleType("tasks.evaluation.answering")
     stand_in.reply = reply  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tasks.answering", stand_in)
+    monkeypatch.setitem(sys.modules, "tasks.evaluation.answering", stand_in)
     return asked
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.artifacts import Blob, System
 from tasks.core.errors import InputError
-from tasks.plan import make_plan
+from tasks.planning.plan import make_plan
 from tasks.results.record import RunRecord
 from tasks.results.register import Candidate, register
 from tasks.results.running import as_it_runs, registered
@@ -25,10 +25,10 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
     from types import ModuleType, SimpleNamespace
 
-    stand_in = ModuleType("tasks.answering")
+    stand_in = ModuleType("tasks.evaluation.answering")
     told = SimpleNamespace(text="1886", passages=(), index_sha=None, probabilities={})
     stand_in.reply = lambda system, question: told  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tasks.answering", stand_in)
+    monkeypatch.setitem(sys.modules, "tasks.evaluation.answering", stand_in)
 
 
 @pytest.fixture

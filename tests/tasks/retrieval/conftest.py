@@ -19,8 +19,10 @@ from tests.tasks.retrieval.searching import RUN, dated_corpus
 from tests.tasks.retrieval.searching import TEXTS as SEARCHED
 from tests.tasks.retrieval.town import LONG
 
+EACH_BACKEND = ["lancedb", pytest.param("weaviate", marks=pytest.mark.servers)]
 
-@pytest.fixture(params=["lancedb", pytest.param("weaviate", marks=pytest.mark.servers)])
+
+@pytest.fixture(params=EACH_BACKEND)
 def spec(request: pytest.FixtureRequest, home: Path) -> IndexSpec:
     """Each backend in turn."""
     if request.param == "weaviate":
@@ -68,7 +70,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture(params=["lancedb", pytest.param("weaviate", marks=pytest.mark.servers)])
+@pytest.fixture(params=EACH_BACKEND)
 def shared_spec(
     request: pytest.FixtureRequest, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[IndexSpec]:
