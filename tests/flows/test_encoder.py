@@ -95,28 +95,13 @@ def test_the_champion_answers_with_a_label_and_its_probabilities(ran: WholeRun) 
     assert len(reply.passages) == 2
 
 
-def test_a_race_of_the_paths_for_a_budget_trains_the_head_and_serves_it(
-    ran: WholeRun, tmp_path: Path
-) -> None:
-    import mlflow
-
+def test_the_paths_race_for_a_budget(ran: WholeRun, tmp_path: Path) -> None:
     from flows.adapt import adapt
     from tasks.run import Budget
 
     by_accuracy = ran.runfile.with_name("by_accuracy.toml")
     by_accuracy.write_text(ran.runfile.read_text() + 'primary = "accuracy"\n')
-    outcome = adapt(
-        str(by_accuracy), str(tmp_path), paths=["finetune", "finetune+rag"], min_gain=0.0,
-        budget=Budget(seconds=900),
-    )  # fmt: skip
+    outcome = adapt(str(by_accuracy), str(tmp_path), min_gain=0.0, budget=Budget(seconds=900))
     (verdict,) = outcome.verdicts
-    assert verdict.basis == "measured"
-    assert verdict.path in ("finetune", "finetune+rag")
-    champion = outcome.champion
-    assert champion is not None
-    served = mlflow.pyfunc.load_model(f"models:/crossings/{champion.version}")
-    asked = {"input": [{"role": "user", "content": "the red ferry"}]}
-    response = served.predict(asked)
-    chances = response["custom_outputs"]["probabilities"]
-    assert response["output"][0]["content"][0]["text"] == max(chances, key=chances.get)
-    assert response["custom_outputs"]["path"] == verdict.path
+    assert (verdict.basis, verdict.race is not None) == ("measured", True)
+    assert verdict.path in ("rag", "finetune", "finetune+rag")
