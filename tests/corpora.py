@@ -1,8 +1,8 @@
-"""Documents and corpora as collecting leaves them in the store."""
+"""Documents and corpora as collecting leaves them in the store, and an index by hand."""
 
 from collections.abc import Iterable, Mapping
 
-from tasks.artifacts import Corpus, Document
+from tasks.artifacts import Corpus, Document, Index
 from tasks.core import digest
 from tasks.store import put_rows
 
@@ -22,3 +22,13 @@ def stored(documents: Iterable[Document]) -> Corpus:
 def corpus_of(texts: Mapping[str, str], **more: object) -> Corpus:
     """A corpus of texts by document name, all with the same further fields."""
     return stored(document(name, text, **more) for name, text in texts.items())
+
+
+def index_of_nothing(**changes: object) -> Index:
+    """An index that was never built, for what only passes it on."""
+    given = {
+        "name": "harbour", "backend": "lancedb", "uri": "nowhere", "address": "harbour@1",
+        "sha": "index-1", "corpus": "c", "encoder": "e", "encoder_sha": "es", "embedded_by": "eb",
+        "dimension": 3, "chunk_tokens": 96, "chunks": 4, "bytes": 1,
+    }  # fmt: skip
+    return Index.model_validate(given | changes)

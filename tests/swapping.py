@@ -10,12 +10,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from tasks.artifacts import Corpus, Document, Index, Search
-from tasks.core import digest
+from tasks.artifacts import Corpus, Index, Search
 from tasks.retrieval.index import build
 from tasks.retrieval.search import search_latest
 from tasks.run import IndexSpec
-from tasks.store import put_rows
+from tests.corpora import document, stored
 
 PLACES = ("lighthouse", "ferry", "oven", "slip", "museum", "brewery", "chapel", "crane")
 HOW = Search(k=5, mode="hybrid", neighbours=1)  # three requests for each answer
@@ -44,13 +43,8 @@ def edition_corpus(edition: int, documents: int) -> Corpus:
             for hour in range(4)
         ]
         text = "\n\n".join(lines)
-        made.append(
-            Document(
-                id=f"d{number}", title=f"{place} edition {edition}", text=text,
-                source=f"d{number}.md", sha=digest.of_text(f"{text}{edition}"),
-            )
-        )  # fmt: skip
-    return Corpus(documents=put_rows(made), count=documents)
+        made.append(document(f"d{number}", text, title=f"{place} edition {edition}"))
+    return stored(made)
 
 
 def swap_under_load(

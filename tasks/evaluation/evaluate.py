@@ -57,8 +57,9 @@ def choose_prompt(
 
     A tuned path is asked about the tenth that its training held out, any other about a sample
     in which every kind has its proportion; never about its own demonstrations. An untuned prompt
-    that chooses among labels is tried as it is, and less what it favours whatever the text. Of two
-    that score the same, the one counts for which the right labels are likelier.
+    that chooses among labels is tried as it is, and less what it favours whatever the text. How
+    much a vote counts beside a head is chosen by the likelihood of the right labels: so few texts
+    tell shares apart by it, and not by how many are right.
     """
     train = read_questions(examples, "train")
     pick = find_task(task).demonstrators
@@ -82,7 +83,7 @@ def choose_prompt(
         return options(())[0]
     found = retrieve(retrieval, asked, task) if retrieval else None
     decoder = load_answerer(model.ref, adapter)
-    best: tuple[tuple[float, float], Prompt] | None = None
+    best: tuple[float, Prompt] | None = None
     for prompt in prompts:
         answers = generate_answers(
             decoder, prompt, asked, found, refuse_unfound=refuses_unfound(retrieval),
@@ -92,7 +93,7 @@ def choose_prompt(
         if prompt.labels and not is_tuned(path):  # tuning learns how frequent labels are
             tried.append(levelled(prompt, answers))
         for one, rows in tried:
-            score = sum(values(rows, primary)) / len(rows), likelihood(rows)
+            score = likelihood(rows) if one.vote else sum(values(rows, primary)) / len(rows)
             if best is None or score > best[0]:
                 best = score, one
     assert best is not None

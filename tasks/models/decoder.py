@@ -54,15 +54,16 @@ class Decoder(ChatTokenizer):
         if self._stops is None:
             pieces = self.tokenizer.batch_decode([[i] for i in range(len(self.tokenizer))])
             newline = [i for i, piece in enumerate(pieces) if "\n" in piece]
-            ends = {int(self.tokenizer.eos_token_id), self.turn_end}
-            self._stops = [*sorted(ends), *(i for i in newline if i not in ends)]
+            ends = self.ends()
+            self._stops = [*ends, *(i for i in newline if i not in ends)]
         return self._stops
 
     def ends(self) -> list[int]:
         """Tokens that end an answer of any number of lines: of sequence, of the model's turn."""
         told = self.model.generation_config.eos_token_id
         told = told if isinstance(told, list) else [told]
-        return sorted({int(self.tokenizer.eos_token_id), *(one for one in told if one is not None)})
+        known = {int(self.tokenizer.eos_token_id), self.turn_end}
+        return sorted(known | {int(one) for one in told if one is not None})
 
     @torch.inference_mode()
     def generate(

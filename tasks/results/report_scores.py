@@ -11,7 +11,7 @@ from tasks.task.metrics import is_whole
 MOST_DIFFERENT = 5
 # Costs that stand among the metrics.
 COSTS = ("seconds_per_question", "seconds_p95", "money_per_question", "refresh_seconds")
-CELL = 160  # characters of an answer that a table shows
+CELL = 160  # characters of a question or an answer that a table shows
 
 
 def quality(cards: Sequence[Scorecard]) -> str:
@@ -104,7 +104,7 @@ def differences(cards: Sequence[Scorecard], chosen: str | None) -> list[str]:
     """The questions on which the two best paths differ most, the path chosen first."""
     best = two_best(cards, chosen)
     rows = [
-        (one.question, " / ".join(one.expected) or "(no answer)", *(
+        (_short(one.question), _short(" / ".join(one.expected)) or "(no answer)", *(
             f"{_short(side.answer) or '(nothing)'} ({side.score:.2f})" for side in one.sides
         ))
         for one in differing(best, MOST_DIFFERENT)

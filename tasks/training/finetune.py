@@ -20,15 +20,14 @@ from tasks.models.references import weights_digest
 from tasks.run import TrainingSpec
 from tasks.sampling import hold_out
 from tasks.store import put_folder
-from tasks.training import loop as training
-from tasks.training import method as training_method
-from tasks.training import search as training_search
 from tasks.training.checkpoints import workplace
 from tasks.training.loop import Lesson
+from tasks.training.method import check_method
 from tasks.training.rows import general_row, question_row, shuffled_text
+from tasks.training.search import search
 
 GROUNDED = "finetune+rag"
-MODULES = (training, training_method, training_search)  # whose code a checkpoint depends on
+CODE = Path(__file__).parent  # what a checkpoint depends on besides its data
 Example = tuple[Question, tuple[Passage, ...] | None]
 
 
@@ -53,14 +52,14 @@ def finetune(
         InputError: an example is longer than `training.max_tokens`, or the method cannot be used
             on this machine.
     """
-    training_method.check_method(spec)
+    check_method(spec)
     passages = {question.id: found for question, found in examples}
     learn, held = hold_out([question for question, _ in examples], spec.validation, seed)
     learn = learn[: max(1, round(share * len(learn)))]
     extra = shuffled_text(replay, round(len(learn) * spec.replay), seed)
     lesson = _lesson(model.ref, prompt, (learn, held), passages, extra, spec, seed)
     with metered() as meter, workplace(_key(lesson, spec)) as folder:
-        chosen, run = training_search.search(lesson, spec, folder)
+        chosen, run = search(lesson, spec, folder)
         blob = put_folder(run.folder, "adapters")
         meter.tokens = run.tokens
     return Training(
@@ -110,10 +109,9 @@ def _lesson(
 
 def _key(lesson: Lesson, spec: TrainingSpec) -> str:
     """What a training depends on, wherever its model lies: data, settings, code and runtime."""
-    code = [Path(str(module.__file__)) for module in MODULES]
     return digest.of_json([
         lesson._replace(ref=weights_digest(lesson.ref)), content(spec), runtime(),
-        [digest.of_file(file) for file in code],
+        digest.of_files(CODE.glob("*.py"), CODE),
     ])  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.results.record import answers_of
 from tests.files import write_rows
-from tests.flows.whole import WholeRun, at_home, run_whole
+from tests.flows.whole import WholeRun, labelled_rows, whole_run
 from tests.tiny import build_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
@@ -51,14 +51,9 @@ min_gain = 0.9  # nothing is shown by so little training: the simplest path stan
 def classified(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeRun]:
     """A real run; its home folder stays in place while this module is tested."""
     folder = tmp_path_factory.mktemp("classify")
-    rows = [
-        {"text": f"{n} {n * 7919} {WORDS[label]} {n * 31}", "label": label}
-        for n, label in enumerate(LABELS * 45)
-    ]
-    write_rows(folder / "cards.jsonl", rows)
-    (folder / "cards.toml").write_text(RUN_FILE.format(model=build_tiny(folder / "model")))
-    with at_home(folder):
-        yield run_whole(folder / "cards.toml")
+    write_rows(folder / "cards.jsonl", labelled_rows(WORDS))
+    with whole_run(folder, RUN_FILE.format(model=build_tiny(folder / "model"))) as run:
+        yield run
 
 
 def cards(classified: WholeRun) -> list[dict[str, Any]]:

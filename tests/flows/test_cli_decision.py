@@ -10,24 +10,20 @@ import pytest
 from rich.console import Console
 
 from flows import console_decision
-from tasks.artifacts import Answer, Index, ModelRef, Prompt, Retrieval, Scorecard, System
+from tasks.artifacts import Answer, ModelRef, Prompt, Retrieval, Scorecard, System
 from tasks.core.stats import mean_interval
 from tasks.store import put_rows
+from tests.corpora import index_of_nothing
 from tests.cut import write_cut
 
 Adapt = Callable[..., tuple[int, str, str]]
-INDEX = Index(
-    name="grove", backend="lancedb", uri="nowhere", address="grove@1", sha="i", corpus="c",
-    encoder="e", encoder_sha="es", embedded_by="eb", dimension=3, chunk_tokens=96, chunks=4,
-    bytes=1,
-)  # fmt: skip
 
 
 def card(retrieves: bool, scores: Sequence[float]) -> dict[str, Any]:
     model = ModelRef(ref="path:/m", name="m", size_class="small", params=1e8)
     system = System(
         model=model, prompt=Prompt(name="brief", instruction="Answer."),
-        retrieval=Retrieval(index=INDEX, k=1) if retrieves else None,
+        retrieval=Retrieval(index=index_of_nothing(), k=1) if retrieves else None,
     )  # fmt: skip
     rows = [
         Answer(

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from tasks.results.outcome import Outcome
-from tasks.services import services
+from tests.files import write_rows
+from tests.flows.whole import WholeRun, labelled_rows, whole_run
 from tests.tiny import build_tiny_encoder
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
@@ -45,35 +45,17 @@ min_gain = 0.9  # nothing is shown by so little training: the simplest path stan
 """
 
 
-class Ran(NamedTuple):
-    runfile: Path
-    output: Path
-    outcome: Outcome
-
-
 @pytest.fixture(scope="module")
-def ran(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def ran(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeRun]:
     """A real run; its home folder stays in place while this module is tested."""
-    from flows.adapt import adapt
-
     folder = tmp_path_factory.mktemp("encoder")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ADAPT_HOME", str(folder / "home"))
-        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
-        services.cache_clear()
-        rows = [
-            {"text": f"{n} {n * 7919} {WORDS[label]} {n * 31}", "label": label}
-            for n, label in enumerate(LABELS * 45)
-        ]
-        (folder / "cards.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        runfile, output = folder / "crossings.toml", folder / "output"
-        model = build_tiny_encoder(folder / "model")
-        runfile.write_text(RUN_FILE.format(model=model, general=GENERAL))
-        yield Ran(runfile, output, adapt(str(runfile), str(output)))
-    services.cache_clear()
+    write_rows(folder / "cards.jsonl", labelled_rows(WORDS))
+    model = build_tiny_encoder(folder / "model")
+    with whole_run(folder, RUN_FILE.format(model=model, general=GENERAL)) as run:
+        yield run
 
 
-def test_an_encoder_is_measured_on_all_paths_but_prompt(ran: Ran) -> None:
+def test_an_encoder_is_measured_on_all_paths_but_prompt(ran: WholeRun) -> None:
     written: dict[str, Any] = json.loads((ran.output / "scorecards.json").read_text())
     cards = [card for card in written["scorecards"] if card["split"] == "dev"]
     assert {card["path"] for card in cards} == {"rag", "finetune", "finetune+rag"}
@@ -85,7 +67,7 @@ def test_an_encoder_is_measured_on_all_paths_but_prompt(ran: Ran) -> None:
     assert [(veto.path, veto.limit) for veto in verdict.vetoes] == [("prompt", "generates")]
 
 
-def test_report_and_verdict_say_that_rag_is_a_vote_and_what_is_left_out(ran: Ran) -> None:
+def test_report_and_verdict_say_that_rag_is_a_vote_and_what_is_left_out(ran: WholeRun) -> None:
     (verdict,) = ran.outcome.verdicts
     said = [one for one in verdict.reasons if "vote of the nearest labelled examples" in one]
     assert len(said) == 1
@@ -95,7 +77,7 @@ def test_report_and_verdict_say_that_rag_is_a_vote_and_what_is_left_out(ran: Ran
     assert "an encoder writes no text" in report
 
 
-def test_one_head_is_trained_for_both_tuned_paths(ran: Ran) -> None:
+def test_one_head_is_trained_for_both_tuned_paths(ran: WholeRun) -> None:
     written = json.loads((ran.output / "scorecards.json").read_text())
     adapters = {
         card["path"]: card["system"]["adapter"] for card in written["scorecards"]
@@ -105,7 +87,7 @@ def test_one_head_is_trained_for_both_tuned_paths(ran: Ran) -> None:
     assert adapters["rag"] is None
 
 
-def test_the_champion_answers_with_a_label_and_its_probabilities(ran: Ran) -> None:
+def test_the_champion_answers_with_a_label_and_its_probabilities(ran: WholeRun) -> None:
     from tasks.ask import ask_registered
 
     reply = ask_registered("crossings", "keeper Maud Quill again")
@@ -114,15 +96,17 @@ def test_the_champion_answers_with_a_label_and_its_probabilities(ran: Ran) -> No
 
 
 def test_a_race_of_the_paths_for_a_budget_trains_the_head_and_serves_it(
-    ran: Ran, tmp_path: Path
+    ran: WholeRun, tmp_path: Path
 ) -> None:
     import mlflow
 
     from flows.adapt import adapt
     from tasks.run import Budget
 
+    by_accuracy = ran.runfile.with_name("by_accuracy.toml")
+    by_accuracy.write_text(ran.runfile.read_text() + 'primary = "accuracy"\n')
     outcome = adapt(
-        str(ran.runfile), str(tmp_path), paths=["finetune", "finetune+rag"], min_gain=0.0,
+        str(by_accuracy), str(tmp_path), paths=["finetune", "finetune+rag"], min_gain=0.0,
         budget=Budget(seconds=900),
     )  # fmt: skip
     (verdict,) = outcome.verdicts

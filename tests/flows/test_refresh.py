@@ -191,7 +191,7 @@ def test_index_stage_of_a_run_is_reused_whoever_uses_which_version(runfile: Path
     from prefect import flow
 
     from flows.adapt import build_index
-    from flows.build_index import collect_canaries, collect_documents
+    from flows.collecting import collect_canaries, collect_documents
     from flows.steps import Stages
 
     run = read_run(runfile)

@@ -9,8 +9,9 @@ import pytest
 
 from flows import steps
 from flows.steps import ByContent, code_digest
-from tasks.artifacts import Blob, Corpus, Cost, Index, Prompt, Retrieval
+from tasks.artifacts import Blob, Corpus, Cost, Prompt, Retrieval
 from tasks.run import IndexSpec
+from tests.corpora import index_of_nothing
 from tests.flows.workshop import Workshop
 from tests.own_task import installed, write_example
 
@@ -25,11 +26,9 @@ def corpus(blob: Blob) -> Corpus:
 
 
 def built(blob: Blob, sha: str) -> Retrieval:
-    index = Index(
-        name=f"name of {blob.sha}", backend="lancedb", uri=blob.uri, address=blob.sha, sha=sha,
-        corpus="c", encoder="e", encoder_sha="es", embedded_by="eb", dimension=3, chunk_tokens=64,
-        chunks=9, bytes=blob.bytes,
-    )  # fmt: skip
+    index = index_of_nothing(
+        name=f"name of {blob.sha}", uri=blob.uri, address=blob.sha, sha=sha, bytes=blob.bytes
+    )
     return Retrieval(index=index, k=3)
 
 

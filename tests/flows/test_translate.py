@@ -8,7 +8,7 @@ import pytest
 from tasks.results.publish import read_scorecards
 from tasks.results.record import answers_of
 from tests.files import write_rows
-from tests.flows.whole import WholeRun, at_home, run_whole
+from tests.flows.whole import WholeRun, whole_run
 from tests.tiny import build_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
@@ -40,6 +40,8 @@ max_words = 8
 [training]
 epochs = 1
 epochs_with_passages = 1
+try_rank = [2, 4]
+learning_curve = [0.5]
 
 [decision]
 min_gain = 0.9  # nothing is shown by so little training: the simplest path stands
@@ -57,9 +59,8 @@ def translated(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
     write_rows(folder / "locks.jsonl", rows)
     (folder / "terms.csv").write_text("term,translation\ngate,Tor\n")
     model = build_tiny(folder / "model", positions=1024)
-    (folder / "locks.toml").write_text(RUN_FILE.format(model=model))
-    with at_home(folder):
-        yield run_whole(folder / "locks.toml")
+    with whole_run(folder, RUN_FILE.format(model=model)) as run:
+        yield run
 
 
 def test_all_four_paths_are_measured_by_chrf_with_what_was_asked_of_answers(
@@ -77,6 +78,26 @@ def test_all_four_paths_are_measured_by_chrf_with_what_was_asked_of_answers(
     report = (translated.output / "report.md").read_text()
     assert "| corpus BLEU |" in report
     assert "a glossary of 1 terms" in report
+
+
+def test_tuned_paths_are_measured_on_a_share_of_the_examples_as_well(
+    translated: WholeRun,
+) -> None:
+    report = (translated.output / "report.md").read_text()
+    section = report[report.index("## Would more examples help?") :]
+    for path in ("finetune", "finetune+rag"):
+        assert f"| `{path}` | 50% |" in section
+        assert f"| `{path}` | 100% |" in section
+    assert (translated.output / "learning-curve.png").stat().st_size > 0
+
+
+def test_settings_that_were_tried_are_told_with_the_one_that_was_chosen(
+    translated: WholeRun,
+) -> None:
+    report = (translated.output / "report.md").read_text()
+    for rank in (2, 4):
+        assert f"tried: learning rate 0.0008, rank {rank}: validation loss" in report
+    assert report.count("chosen: learning rate 0.0008, rank") == 2
 
 
 def test_the_champion_answers_in_mlflow_which_has_the_corpus_scores(

@@ -1,6 +1,6 @@
 """Whole runs in a home folder of their own, as the tests of a module share them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -31,9 +31,21 @@ def at_home(folder: Path) -> Iterator[None]:
     services.cache_clear()
 
 
-def run_whole(runfile: Path) -> WholeRun:
-    """Run the flow; it writes to `output` beside the run file."""
+@contextmanager
+def whole_run(folder: Path, run_file: str) -> Iterator[WholeRun]:
+    """Run what a run file says, from this folder; its home stays in place until the block ends."""
     from flows.adapt import adapt
 
-    output = runfile.parent / "output"
-    return WholeRun(runfile, output, adapt(str(runfile), str(output)))
+    runfile, output = folder / "run.toml", folder / "output"
+    runfile.write_text(run_file)
+    with at_home(folder):
+        yield WholeRun(runfile, output, adapt(str(runfile), str(output)))
+
+
+def labelled_rows(words: Mapping[str, str]) -> list[dict[str, str]]:
+    """90 texts whose labels take turns; each holds the words of its label."""
+    labels = (*words,) * (90 // len(words))
+    return [
+        {"text": f"{n} {n * 7919} {words[label]} {n * 31}", "label": label}
+        for n, label in enumerate(labels)
+    ]

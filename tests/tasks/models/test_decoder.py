@@ -84,10 +84,13 @@ def test_a_text_that_stops_ends_each_answer_in_a_batch_for_itself(taught: Decode
     made = taught.generate(PROMPTS, 24, stop="\nQ:")
     wanted = [answer.split("\nQ:")[0] for answer in LESSONS.values()]
     assert [one.text for one in made] == [one.strip() for one in wanted]
-    # What came after the text, in a batch that went on, was padding and is not counted.
-    stopped = taught.encode([f" {wanted[1]}\nQ:"])[0]
-    assert made[1].tokens_out == len(stopped)
-    assert made[1].text == taught.generate(PROMPTS[1:2], 24, stop="\nQ:")[0].text
+
+
+def test_what_follows_the_text_that_stops_in_a_batch_is_not_counted(taught: Decoder) -> None:
+    together = taught.generate(PROMPTS, 24, stop=",")[2]
+    assert together == taught.generate(PROMPTS[2:3], 24, stop=",")[0]
+    assert together.text == "Maud Quill"
+    assert together.tokens_out == len(taught.encode([" Maud Quill,"])[0])
 
 
 def test_the_end_of_a_turn_ends_answers_of_several_lines(wild: Decoder) -> None:

@@ -6,6 +6,7 @@ import pytest
 from tasks.core import digest
 from tasks.core.errors import InputError
 from tasks.models.references import (
+    has_chat_template,
     resolve,
     split_reference,
     weights_digest,
@@ -224,3 +225,22 @@ def test_a_file_that_has_not_changed_is_read_once(
     (folder / "model.safetensors").write_bytes(b"longer than what was there before")
     with pytest.raises(AssertionError, match="hashed again"):
         weights_digest(f"path:{folder}")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "there"),
+    [
+        ("chat_template.jinja", b"{{ messages }}", True),
+        ("tokenizer_config.json", b'{"chat_template": "x"}', True),
+        ("tokenizer_config.json", b'{"bos_token": "x"}', False),
+        ("model.gguf", b"GGUF..tokenizer.chat_template..", True),
+        ("model.gguf", b"GGUF..tokenizer.ggml.tokens..", False),
+    ],
+)
+@pytest.mark.usefixtures("home")
+def test_a_chat_template_is_found_wherever_it_is_kept(
+    tmp_path: Path, file: str, content: bytes, there: bool
+) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / file).write_bytes(content)
+    assert has_chat_template(f"path:{tmp_path}") == there

@@ -104,3 +104,14 @@ def test_a_hosted_model_is_announced_with_its_requests_price_and_limit(home: Pat
     assert told.endswith("it stops at money 2.5.")
     advised = planned.model_copy(update={"paths": ()})
     assert hosted_sentences(run, examples, [advised]) == ()
+
+
+def test_a_search_and_a_learning_curve_take_their_time() -> None:
+    plain = estimate(run_file(replay=0.0))
+    both = {"try_learning_rate": (1e-3, 2e-3), "try_rank": (4, 8)}
+    searched = estimate(run_file(replay=0.0, **both))  # type: ignore[arg-type]
+    curved = estimate(run_file(replay=0.0, learning_curve=(0.25, 0.5)))  # type: ignore[arg-type]
+    assert searched["prompt"] == curved["prompt"] == plain["prompt"]
+    # four for an epoch, two of them for two, one for three: 7 epochs instead of 3
+    assert searched["finetune"] - plain["finetune"] > plain["finetune"] / 3
+    assert curved["finetune"] > 1.5 * plain["finetune"]

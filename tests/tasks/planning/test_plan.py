@@ -1,7 +1,10 @@
+import shutil
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tasks.artifacts import Corpus, ExampleSet, SplitCount
 from tasks.core.errors import InputError
@@ -154,6 +157,39 @@ def test_facts_veto_the_paths_that_they_concern(
     found = planned(run_of(tiny, **tables), **counts)
     assert limits(found) == set(vetoed.items())
     assert found.paths == tuple(path for path in ALL if path not in vetoed)
+
+
+def test_a_base_model_without_a_chat_template_is_noted(tiny: str, tmp_path: Path) -> None:
+    assert not planned(run_of(tiny)).plain_template
+    bare = Path(shutil.copytree(tiny.removeprefix("path:"), tmp_path / "bare"))
+    (bare / "chat_template.jinja").unlink()
+    assert planned(run_of(f"path:{bare}")).plain_template
+    assert not planned(run_of("openai:gpt-4")).plain_template
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may well train at 4 bits")
+def test_a_method_that_cannot_be_had_here_stops_the_run_only_where_it_is_needed(tiny: str) -> None:
+    four_bits = {"method": "qlora"}
+    with pytest.raises(InputError, match=r"training\.method"):
+        plan(run_of(tiny, training=four_bits))
+    assert planned(run_of(tiny, training=four_bits, decision={"paths": ["rag"]})).paths == ("rag",)
+    assert planned(run_of("openai:gpt-4", training=four_bits)).paths == ()
+
+
+@pytest.mark.parametrize(
+    ("training", "more"),
+    [({"method": "full"}, True), ({"use_dora": True}, True), ({"lora_dropout": 0.1}, True),
+     ({"try_rank": [16, 64]}, True), ({"use_rslora": True}, False)],
+)  # fmt: skip
+def test_memory_to_train_follows_the_method_and_peft_s_options(
+    tiny: str, training: dict[str, Any], more: bool
+) -> None:
+    spec = {"ref": tiny, "params": 1e6}
+    plain, found = (
+        planned(run_of(tiny, models=[spec], training=one)).train_gib or 0 for one in ({}, training)
+    )
+    assert (found > plain) == more
+    assert found >= plain
 
 
 def test_only_training_questions_count_as_examples(tiny: str) -> None:

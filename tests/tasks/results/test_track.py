@@ -55,6 +55,7 @@ def test_parent_holds_the_decision_and_children_the_systems(
     assert parent.data.tags["reused_stages"] == "collect"
     assert files(logged.run_id) == {
         "verdict.json", "scorecards.json", "report.md", "quality-cost.png", "run.json", "plan.json",
+        "comparison.md",
     }  # fmt: skip
     assert content(logged.run_id, "run.json") == record.run.model_dump(mode="json")
     assert {run.data.tags["mlflow.parentRunId"] for run in children(logged).values()} == {

@@ -6,15 +6,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from tasks.artifacts import Index, Passage, Search
+from tasks.artifacts import Passage, Search
 from tasks.retrieval.backend import Backend, Query, Ranked
 from tasks.retrieval.encoding import Encoder
 from tasks.retrieval.search import FUSED_FROM, WIDEST, Searcher, fused, retrieval_of
+from tests.corpora import index_of_nothing
 
-INDEX = Index(
-    name="n", backend="lancedb", uri="u", address="a", sha="s", corpus="c", encoder="e",
-    encoder_sha="es", embedded_by="eb", dimension=2, chunk_tokens=64, chunks=9, bytes=1,
-)  # fmt: skip
+INDEX = index_of_nothing(dimension=2)
 
 
 def passage(document: str, score: float, position: int = 0) -> Passage:

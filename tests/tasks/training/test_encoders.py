@@ -192,23 +192,23 @@ def test_finetune_answers_by_its_head_and_both_by_a_mix_chosen_on_what_training_
         assert answer.text == max(answer.probabilities, key=answer.probabilities.__getitem__)
 
 
-def test_of_prompts_that_score_the_same_the_likelier_right_labels_count(
+def test_the_vote_counts_as_much_as_makes_the_right_labels_likeliest(
     encoder: ModelRef, examples: ExampleSet, retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = trained(encoder, examples)
     real = generate_answers
 
-    def all_right(decoder: Any, prompt: Prompt, questions: Any, *args: Any, **kwargs: Any) -> Any:
+    def told(decoder: Any, prompt: Prompt, questions: Any, *args: Any, **kwargs: Any) -> Any:
         rows = real(decoder, prompt, questions, *args, **kwargs)
-        sure = 0.9 if prompt.vote == 0.7 else 0.6
+        sure, right = (0.9, 0.0) if prompt.vote == 0.7 else (0.6, 1.0)
         return tuple(
             row.model_copy(update={
-                "answer": row.expected[0], "scores": {"accuracy": 1.0},
+                "answer": row.expected[0] if right else "none", "scores": {"accuracy": right},
                 "probabilities": {one: sure if one == row.expected[0] else 0.1 for one in LABELS},
             }) for row in rows
         )  # fmt: skip
 
-    monkeypatch.setattr(evaluate, "generate_answers", all_right)
+    monkeypatch.setattr(evaluate, "generate_answers", told)
     assert chosen(encoder, "finetune+rag", training, retrieval, examples).prompt.vote == 0.7
 
 

@@ -8,7 +8,6 @@ from tasks.artifacts import (
     General,
     GeneralItem,
     GeneralText,
-    Index,
     ModelRef,
     Passage,
     Question,
@@ -22,12 +21,9 @@ from tasks.store import put_rows
 from tasks.task.question_answering import REFUSAL, target
 from tasks.training import tuning
 from tasks.training.tuning import grounded, train_path
+from tests.corpora import index_of_nothing
 
-INDEX = Index(
-    name="n", backend="lancedb", uri="nowhere", address="a", sha="s", corpus="c", encoder="e",
-    encoder_sha="es", embedded_by="eb", dimension=3, chunk_tokens=64, chunks=9, bytes=1,
-)  # fmt: skip
-RETRIEVAL = Retrieval(index=INDEX, k=3, mode="hybrid", alpha=0.3)
+RETRIEVAL = Retrieval(index=index_of_nothing(), k=3, mode="hybrid", alpha=0.3)
 
 
 def passage(document: str, position: int = 0) -> Passage:
