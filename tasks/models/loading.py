@@ -103,7 +103,9 @@ def safetensors_folder(ref: str) -> Path:
 
 def _convert(source: Path, name: str, target: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # progress is told by `tasks.progress`
     model = AutoModelForCausalLM.from_pretrained(
         source, gguf_file=name, quantization_config=GgufConfig(dequantize=True),
         dtype=torch.bfloat16,
