@@ -161,7 +161,7 @@ def _contest(board: Board, contender: Contender, share: float) -> Spend | Ended:
         return Ended(path, WON, won, share, "")
     for k, stop in enumerate(race.looks):
         leader = _leader(board, contender, race.looks[max(k - 1, 0)])
-        step: Spend | None = board.missing(leader, stop) or board.missing(contender, stop)
+        step = board.missing(leader, stop) or board.missing(contender, stop)
         step = step or _rest(board, contender, share, k)
         if step is not None:
             unpaid = Ended(path, BUDGET, k, share, f"no budget is left for {_text(step)}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.core.paired import Counts, clustered, compare
-from tasks.core.race_state import UNTRAINED, WHOLE, Contender, Cost, Measure, State
+from tasks.core.race_state import UNTRAINED, WHOLE, Contender, Cost, Measure, Spend, State, Train
 from tasks.core.stats import Floats, Gain
 
 
@@ -85,9 +85,14 @@ class Board:
         names = [one.path for one in self.race.contenders]
         return self.race.contenders[: names.index(path)]
 
-    def missing(self, contender: Contender, stop: int) -> Measure | None:
-        """The answers that a path lacks on the first `stop` questions, trained as far as it is."""
-        share = self.entry(contender) or UNTRAINED
+    def missing(self, contender: Contender, stop: int) -> Spend | None:
+        """What a path lacks to have answered the first `stop` questions, trained as far as it is.
+
+        Answers; of a path that was not trained at all, its training in whole.
+        """
+        share = self.entry(contender)
+        if share is None:
+            return Train(str(contender.training), WHOLE)
         start = self.count(contender.path, share)
         return Measure(contender.path, share, start, stop) if start < stop else None
 

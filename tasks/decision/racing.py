@@ -154,5 +154,6 @@ def _unmeasured(state: State, stop: Stop) -> Measure | None:
     if chosen is None or not race.looks or board.entry(chosen) is None:
         return None
     step = board.missing(chosen, race.looks[0])
-    paid = step is not None and board.affords(board.price(chosen, step.stop - step.start))
-    return step if paid else None
+    if not isinstance(step, Measure):
+        return None
+    return step if board.affords(board.price(chosen, step.stop - step.start)) else None

@@ -95,13 +95,29 @@ def test_the_champion_answers_with_a_label_and_its_probabilities(ran: WholeRun) 
     assert len(reply.passages) == 2
 
 
-def test_the_paths_race_for_a_budget(ran: WholeRun, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "paths", [("rag", "finetune", "finetune+rag"), ("finetune", "finetune+rag")]
+)
+def test_the_paths_race_for_a_budget_and_the_winner_serves(
+    paths: tuple[str, ...], ran: WholeRun, tmp_path: Path
+) -> None:
+    import mlflow
+
     from flows.adapt import adapt
     from tasks.run import Budget
 
-    by_accuracy = ran.runfile.with_name("by_accuracy.toml")
-    by_accuracy.write_text(ran.runfile.read_text() + 'primary = "accuracy"\n')
-    outcome = adapt(str(by_accuracy), str(tmp_path), min_gain=0.0, budget=Budget(seconds=900))
+    raced = ran.runfile.with_name("raced.toml")
+    raced.write_text(ran.runfile.read_text() + 'primary = "accuracy"\n')
+    outcome = adapt(
+        str(raced), str(tmp_path), paths=list(paths), min_gain=0.0, budget=Budget(seconds=900)
+    )
     (verdict,) = outcome.verdicts
     assert (verdict.basis, verdict.race is not None) == ("measured", True)
-    assert verdict.path in ("rag", "finetune", "finetune+rag")
+    assert verdict.path in paths
+    champion = outcome.champion
+    assert champion is not None
+    served = mlflow.pyfunc.load_model(f"models:/crossings/{champion.version}")
+    response = served.predict({"input": [{"role": "user", "content": "the red ferry"}]})
+    chances = response["custom_outputs"]["probabilities"]
+    assert response["output"][0]["content"][0]["text"] == max(chances, key=chances.get)
+    assert response["custom_outputs"]["path"] == champion.path

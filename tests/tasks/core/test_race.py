@@ -70,6 +70,17 @@ def steps(state: State, kind: type) -> list:
     return [done.step for done in state.done if isinstance(done.step, kind)]
 
 
+def test_where_the_simplest_path_is_a_tuned_one_it_is_trained_before_it_answers() -> None:
+    tuned = tuple(replace(one, base=None) for one in contenders()[2:])
+    race = plan_race(tuned, [1] * 100, Settings())
+    state, stop = follow(race, drawn(n=100, finetune=0.3, both=0.7))
+    assert Train("a", 1.0) in steps(state, Train)
+    asked = steps(state, Measure)
+    assert {one.share for one in asked if one.path == "finetune"} == {1.0}
+    assert all(one.share > 0 for one in asked)
+    assert stop.choice.path == "finetune+rag"
+
+
 def test_untrained_paths_race_first_in_blocks_and_a_clear_winner_needs_few_questions() -> None:
     race = plan_race(contenders()[:2], [1] * 400, Settings())
     state, stop = follow(race, drawn(prompt=0.3, rag=0.6))
