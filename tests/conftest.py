@@ -1,5 +1,6 @@
 """What every test shares: an own home folder, no network, quiet libraries."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,3 +28,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     services.cache_clear()
     yield tmp_path / "home"
     services.cache_clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settled_heap() -> None:
+    """Leave what earlier modules hold out of garbage collection.
+
+    With the millions of objects of a long session, its rounds take half of a small training.
+    """
+    gc.collect()
+    gc.freeze()
