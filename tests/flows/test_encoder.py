@@ -11,7 +11,7 @@ from tests.files import write_rows
 from tests.flows.whole import WholeRun, labelled_rows, whole_run
 from tests.tiny import build_tiny_encoder
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
+pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
 
 GENERAL = Path(__file__).resolve().parents[2] / "examples" / "general"
 LABELS = ["card", "card lost"]

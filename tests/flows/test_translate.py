@@ -11,7 +11,7 @@ from tests.files import write_rows
 from tests.flows.whole import WholeRun, whole_run
 from tests.tiny import build_tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
+pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
 
 PATHS = {"prompt", "rag", "finetune", "finetune+rag"}
 RUN_FILE = """\
