@@ -1,6 +1,7 @@
 """Tasks whose answers are texts, judged by references: summarisation, translation, generation."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from tasks.artifacts import Question
@@ -49,30 +50,25 @@ def _defaults(k: int, answer_tokens: int) -> Mapping[str, Mapping[str, Any]]:
     }
 
 
-SUMMARISATION = Task(
+# What the three have in common: pairs to learn from and to show, and answers of several lines.
+_text_task = partial(
+    Task, data=("examples",), retrieves="examples", untuned=UNTUNED, tuned=TUNED, multiline=True
+)
+
+SUMMARISATION = _text_task(
     name="summarisation",
-    data=("examples",),
-    retrieves="examples",
     turn=("Text", "Summary"),
     instruction="Summarise the text. Reply with only the summary.",
-    untuned=UNTUNED,
-    tuned=TUNED,
-    multiline=True,
     score=score_summary,
     metrics=(*ROUGE, "faithfulness"),
     deciding=("rougeL", "rouge1", "rouge2"),
     defaults=_defaults(2, 96),
 )
 
-TRANSLATION = Task(
+TRANSLATION = _text_task(
     name="translation",
-    data=("examples",),
-    retrieves="examples",
     turn=("Text", "Translation"),
     instruction="Translate the text. Reply with only the translation.",
-    untuned=UNTUNED,
-    tuned=TUNED,
-    multiline=True,
     score=score_translation,
     metrics=("chrf",),
     deciding=("chrf",),
@@ -80,15 +76,10 @@ TRANSLATION = Task(
     defaults=_defaults(4, 96),
 )
 
-GENERATION = Task(
+GENERATION = _text_task(
     name="generation",
-    data=("examples",),
-    retrieves="examples",
     turn=("Request", "Reply"),
     instruction="Do what the request asks. Reply with only the result.",
-    untuned=UNTUNED,
-    tuned=TUNED,
-    multiline=True,
     score=score_generation,
     metrics=("chrf", "rougeL"),
     deciding=("chrf", "rougeL"),

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -151,7 +150,6 @@ def test_a_hub_that_is_switched_off_is_the_reason_for_weights_that_are_not_cache
     assert "HF_HUB_OFFLINE" in reason
 
 
-@pytest.mark.skipif(os.environ.get("HF_HUB_OFFLINE") != "1", reason="asks the model hub")
 def test_weights_that_are_not_cached_are_refused_while_the_hub_is_switched_off() -> None:
     with pytest.raises(InputError, match="unset HF_HUB_OFFLINE") as caught:
         weights_folder("hf:no-such-org/no-such-model")

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from tasks.artifacts import Corpus, ExampleSet, SplitCount
 from tasks.core.errors import InputError
@@ -167,8 +166,10 @@ def test_a_base_model_without_a_chat_template_is_noted(tiny: str, tmp_path: Path
     assert not planned(run_of("openai:gpt-4")).plain_template
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may well train at 4 bits")
-def test_a_method_that_cannot_be_had_here_stops_the_run_only_where_it_is_needed(tiny: str) -> None:
+def test_a_method_that_cannot_be_had_here_stops_the_run_only_where_it_is_needed(
+    tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.training.method.find_spec", lambda name: None)  # on a GPU, too
     four_bits = {"method": "qlora"}
     with pytest.raises(InputError, match=r"training\.method"):
         plan(run_of(tiny, training=four_bits))
