@@ -28,10 +28,10 @@ def print_preview(preview: Preview, as_json: bool) -> None:
     console = out()
     console.print(Text(f"Plan of {preview.name}: nothing is loaded or trained yet", style="bold"))
     counts = ", ".join(f"{count} {split}" for split, count in preview.questions.items())
-    console.print(
-        f"{preview.documents} documents; questions: {counts}. {preview.device}, "
-        f"{preview.memory_gib:.1f} GiB of memory."
-    )
+    asked = f"{preview.documents} documents; questions: {counts}"
+    if preview.documents is None:
+        asked = f"Examples: {counts}"
+    console.print(f"{asked}. {preview.device}, {preview.memory_gib:.1f} GiB of memory.")
     for model in preview.models:
         _print_model(console, model)
     console.print()

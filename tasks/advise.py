@@ -111,6 +111,7 @@ def facts_from(told: Told) -> tuple[Facts, tuple[str, ...]]:
         case=case,
         name=model.name if model else "",
         size_class=model.size_class if model else None,
+        generates=model.generates if model else told.architecture != "encoder",
         documents=told.documents,
         changes_every_days=told.changes_every_days,
         retrain_every_days=told.retrain_every_days,

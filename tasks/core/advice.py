@@ -30,12 +30,14 @@ SIZES = (1.35e8, 1e9, 3e9, 7e9, 13e9, 70e9)  # of models, tried likewise
 class Facts:
     """A case with all that rules paths out; None: not known, or without limit.
 
-    `name` is the model's, which the size rule may class by; `size_class` overrides that.
+    `name` is the model's, which the size rule may class by; `size_class` overrides that. A model
+    that does not generate is an encoder.
     """
 
     case: Case
     name: str = ""
     size_class: str | None = None
+    generates: bool = True
     documents: int | None = None
     min_examples: int = 20
     changes_every_days: float | None = None
@@ -142,6 +144,7 @@ def vetoes_on(facts: Facts) -> tuple[Veto, ...]:
     examples = 0 if case.form == "none" else case.examples
     found = fact_vetoes(
         open_weights=case.weights != HOSTED,
+        generates=facts.generates,
         documents=1 if facts.documents is None else facts.documents,
         examples=facts.min_examples if examples is None else int(examples),
         min_examples=facts.min_examples,

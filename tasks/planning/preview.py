@@ -18,6 +18,7 @@ from tasks.planning.plan import make_plan, rule_and_evidence
 from tasks.prompts import is_tuned
 from tasks.results.outcome import Plan, Planned
 from tasks.run import RunFile
+from tasks.task.known import find_task
 
 DISAGREE = 0.3  # share of the questions that one path answers and the other does not: usual here
 WANTED_GAIN = 0.10  # the gain that a run is usually made for, in the metric's unit
@@ -52,11 +53,11 @@ class Power(Value):
 
     `least_gain` is the smallest true gain that shows, None with too few questions;
     `questions_for` counts the dev questions that a gain of 0.1 takes, None where `min_gain` leaves
-    no room for it.
+    no room for it. `documents` is None where questions are about none, each standing for itself.
     """
 
     questions: int
-    documents: int
+    documents: int | None
     claims: int
     min_gain: float
     confidence: float
@@ -66,10 +67,13 @@ class Power(Value):
 
 
 class Preview(Value):
-    """What a run would try and skip, with the estimates that exist and the power told before."""
+    """What a run would try and skip, with the estimates that exist and the power told before.
+
+    `documents` is None where a task retrieves among its training examples.
+    """
 
     name: str
-    documents: int
+    documents: int | None
     questions: dict[Split, int]
     device: str
     memory_gib: float
@@ -93,7 +97,7 @@ def preview(run: RunFile, root: Path) -> Preview:
     estimates = pace.estimate_seconds(run, examples, plan.models, here.rate)
     return Preview(
         name=run.name,
-        documents=corpus.count,
+        documents=corpus.count if _about_documents(run) else None,
         questions={split: examples.count(split) for split in SPLITS},
         device=f"{device_and_dtype()[0]}, {dtype_name()}",
         memory_gib=plan.memory_gib,
@@ -142,7 +146,7 @@ def power_of(run: RunFile, plan: Plan, asked: tuple[Question, ...]) -> Power:
         wanted = questions_for(WANTED_GAIN, decision.min_gain, **terms)
     return Power(
         questions=len(asked),
-        documents=documents,
+        documents=documents if _about_documents(run) else None,
         claims=max(claims, 1),
         min_gain=decision.min_gain,
         confidence=decision.confidence,
@@ -154,7 +158,9 @@ def power_of(run: RunFile, plan: Plan, asked: tuple[Question, ...]) -> Power:
 
 def power_sentence(power: Power) -> str:
     """The same for people."""
-    asked = f"{power.questions} dev questions about {power.documents} documents"
+    asked = f"{power.questions} dev examples"
+    if power.documents is not None:
+        asked = f"{power.questions} dev questions about {power.documents} documents"
     text = f"{asked} cannot show any gain with a chance of 80%"
     if power.least_gain is not None:
         text = (
@@ -164,7 +170,11 @@ def power_sentence(power: Power) -> str:
         )
     if power.questions_for is not None and (power.least_gain or 1) > power.wanted_gain:
         text += f"; a gain of {power.wanted_gain:g} would take about {power.questions_for}"
-    return f"{text} (if two paths differ on {DISAGREE:.0%} of the questions)."
+    return f"{text} (if two paths differ on {DISAGREE:.0%} of them)."
+
+
+def _about_documents(run: RunFile) -> bool:
+    return find_task(run.task).retrieves == "documents"
 
 
 def _model(

@@ -18,6 +18,8 @@ from tests.cut import write_cut
 
 Adapt = Callable[..., tuple[int, str, str]]
 
+TICKETS = Path(__file__).parents[2] / "examples" / "tickets" / "tickets.toml"
+
 
 def card(retrieves: bool, scores: Sequence[float]) -> dict[str, Any]:
     model = ModelRef(ref="path:/m", name="m", size_class="small", params=1e8)
@@ -125,6 +127,14 @@ def test_a_plan_tells_what_is_tried_skipped_and_shown_before_anything_is_loaded(
     assert document["power"]["questions"] == 30
     assert document["power"]["least_gain"] > 0.2
     assert document["power"]["questions_for"] > 400
+
+
+def test_a_plan_speaks_of_examples_where_no_question_is_about_a_document(adapt: Adapt) -> None:
+    code, out, _ = adapt("run", str(TICKETS), "--plan")
+    assert code == 0
+    assert "Examples: 120 train, 96 dev, 88 test." in out
+    assert "96 dev examples show a true gain" in out
+    assert "documents" not in out
 
 
 def test_a_budget_that_is_too_small_is_told_in_the_plan(adapt: Adapt, runfile: Path) -> None:

