@@ -21,6 +21,7 @@ from tasks.run import RunFile
 from tasks.task.known import find_task
 
 DISAGREE = 0.3  # share of the questions that one path answers and the other does not: usual here
+AS_IT_IS = "this system runs already, and is asked as it is"
 WANTED_GAIN = 0.10  # the gain that a run is usually made for, in the metric's unit
 
 
@@ -194,20 +195,23 @@ def _model(
         reason=planned.reason,
         rule=rule.path or "does not commit",
         evidence=evidence.path or "none",
-        paths=tuple(_path(run, planned, path, examples, here) for path in run.decision.order),
+        paths=tuple(path_plan(run, planned, path, examples, here) for path in run.decision.order),
         looks=looks,
         race=race,
     )
 
 
-def _path(
+def path_plan(
     run: RunFile, planned: Planned, path: PathName, examples: ExampleSet, here: Speed
 ) -> PathPlan:
+    """Whether one path of a model will be measured, with the estimates that exist."""
     alone = planned.model_copy(update={"paths": (path,)})
     tried = path in planned.paths
     why = tuple(veto.text for veto in planned.vetoes if veto.path == path)
     if path not in run.decision.paths:
         why = ("not in decision.paths", *why)
+    elif planned.system is not None and not tried:
+        return PathPlan(path=path, tried=False, why=(AS_IT_IS,), memory_gib=None, seconds=None)
     elif not tried and not why:
         why = ("the model cannot be measured here",)
     seconds = pace.estimate_seconds(run, examples, [alone], here.rate)[path]

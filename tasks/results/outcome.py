@@ -27,9 +27,8 @@ class Planned(Value):
 
     `paths` will be measured, in order; if there are none, `reason` says what stopped it. Memory
     is estimated, in GiB, None where the size is unknown. A base model that brings no chat template
-    has `plain_template`.
-    is estimated, in GiB, None where the size is unknown. `system` is the one that answers where a
-    model is a system that runs already; its only path is that system's.
+    has `plain_template`. `system` is the one that answers where a model is a system that runs
+    already; its only path is that system's.
     """
 
     model: ModelRef

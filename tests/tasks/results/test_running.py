@@ -7,7 +7,10 @@ import pytest
 
 from tasks.artifacts import Blob, System
 from tasks.core.errors import InputError
+from tasks.core.veto import PATHS
+from tasks.decision.racing import Speed
 from tasks.planning.plan import make_plan
+from tasks.planning.preview import AS_IT_IS, path_plan
 from tasks.results.record import RunRecord
 from tasks.results.register import Candidate, register
 from tasks.results.running import as_it_runs, registered
@@ -65,6 +68,17 @@ def test_a_registered_system_is_planned_with_its_only_path(
     assert (planned.paths, planned.vetoes, planned.reason) == (("finetune",), (), None)
     assert planned.system == ours
     assert planned.model.params == ours.model.params
+
+
+def test_a_plan_shows_that_a_running_system_is_asked_as_it_is(
+    ours: System, record: RunRecord
+) -> None:
+    run = naming(record.run, HERE)
+    (planned,) = make_plan(run, record.corpus, record.examples).models
+    plans = [path_plan(run, planned, path, record.examples, Speed(1e9, 1e9)) for path in PATHS]
+    assert [one.path for one in plans if one.tried] == ["finetune"]
+    assert {one.why for one in plans if not one.tried} == {(AS_IT_IS,)}
+    assert all((one.seconds is None) != one.tried for one in plans)
 
 
 def test_the_versions_own_copy_of_an_adapter_answers_where_the_store_lost_it(
