@@ -8,7 +8,7 @@ from tasks.core.errors import InputError
 from tasks.core.words import words
 from tasks.retrieval.backend import Entry, Query, Ranked, Row, is_of, prefix
 from tasks.retrieval.encoding import Vectors
-from tasks.retrieval.weaviate_client import connect_weaviate
+from tasks.retrieval.weaviate_client import answering_weaviate, connect_weaviate
 from tasks.retrieval.weaviate_faults import clear, gone
 from tasks.retrieval.weaviate_rows import (
     PASSAGE,
@@ -35,6 +35,7 @@ from tasks.services import services
 
 MOST = 10_000  # QUERY_MAXIMUM_RESULTS of a server as it comes: no search returns more
 SHAS = 500  # looked up at a time; with as many equal texts, 16 MB of 4,096 dimensions
+ROUNDS = 3  # of restoring rows: what was inserted is looked for once more
 KEYS = 100  # passages looked up at a time: each is a branch of the filter
 
 
@@ -43,7 +44,7 @@ class Weaviate:
 
     An address is a collection's name: its rows are edited in place, and its record is its
     description. An index name's alias is its `prefix`. Searches return at most `MOST` passages.
-    While no server answers, the client tries for 15 s to write and for a minute to search.
+    While no server answers, one is waited for: 15 s to write, 8 s to search.
     """
 
     def __init__(self) -> None:
@@ -106,7 +107,9 @@ class Weaviate:
         """Have all rows found by vector, then keep the record as description."""
         if collection not in self._whole:
             settle(collection)
-            if restore(collection):
+            for _ in range(ROUNDS):
+                if not restore(collection):
+                    break
                 settle(collection)
             self._whole.add(collection)
         with clear(collection):
@@ -161,7 +164,7 @@ class Weaviate:
 
         if query.vectors is None:
             raise ValueError("a search by vector needs vectors")
-        search = connect_weaviate().collections.use(address).query.near_vector
+        search = answering_weaviate().collections.use(address).query.near_vector
         shared: dict[str, Any] = {
             "limit": min(query.k, MOST),
             "filters": where_filter(query.where),
@@ -180,7 +183,7 @@ class Weaviate:
         """BM25 over `words`, of which the server leaves out English stop words."""
         from weaviate.classes.query import MetadataQuery
 
-        search = connect_weaviate().collections.use(address).query.bm25
+        search = answering_weaviate().collections.use(address).query.bm25
         shared: dict[str, Any] = {
             "query_properties": ["words"],
             "limit": min(query.k, MOST),
@@ -205,7 +208,7 @@ class Weaviate:
         from weaviate.classes.query import Filter
 
         found: dict[tuple[str, int], Passage] = {}
-        search = connect_weaviate().collections.use(address).query.fetch_objects
+        search = answering_weaviate().collections.use(address).query.fetch_objects
         for page in pages(sorted(set(keys)), KEYS):
             wanted = [
                 where_filter({"document": document}) & Filter.by_property("position").equal(at)

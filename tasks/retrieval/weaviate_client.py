@@ -18,6 +18,7 @@ OLDEST = (1, 36)  # the first with streamed batches; collection aliases came wit
 PATIENCE = 8.0  # seconds for a server that is starting or restarting: a local one takes 2 to 5
 TIMEOUT = 3.0  # seconds for each of the questions asked on connecting
 QUERY_SECONDS, INSERT_SECONDS = 30, 120
+FRESH = 1.0  # seconds for which a server that answered counts as there
 RECONNECT_MS = 1000  # gRPC's own back-off grows to two minutes, long after a server is back
 CLOUD = (".weaviate.cloud", ".weaviate.network")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -25,6 +26,7 @@ START = "Start one with `make weaviate`, or set WEAVIATE_URL to one that is ther
 
 _lock = threading.Lock()
 _open: "dict[Services, WeaviateClient]" = {}
+_seen: dict[Services, float] = {}
 
 
 class Address(NamedTuple):
@@ -55,6 +57,24 @@ def connect_weaviate(patience: float = PATIENCE) -> "WeaviateClient":
             _close()
             _open[settings] = _connect(settings, patience)
         return _open[settings]
+
+
+def answering_weaviate() -> "WeaviateClient":
+    """The same client, of a server that answered within the last second.
+
+    Searching one that is gone, the client would try for a minute; here it is waited for as on
+    connecting, and then named by an `InputError`.
+    """
+    client, settings = connect_weaviate(), services()
+    if time.monotonic() - _seen.get(settings, -FRESH) >= FRESH:
+        _await_version(address(settings), _sent(settings), PATIENCE)
+        _seen[settings] = time.monotonic()
+    return client
+
+
+def not_answering() -> None:
+    """Have the next search look whether a server is there."""
+    _seen.clear()
 
 
 def disconnect_weaviate() -> None:
@@ -113,21 +133,29 @@ def headers(settings: Services) -> dict[str, str]:
     )  # fmt: skip
 
 
+def _key(settings: Services) -> str | None:
+    return settings.weaviate_api_key.get_secret_value() if settings.weaviate_api_key else None
+
+
+def _sent(settings: Services) -> dict[str, str]:
+    """What goes with a request that the client does not make."""
+    key = _key(settings)
+    return headers(settings) | ({"Authorization": f"Bearer {key}"} if key else {})
+
+
 def _connect(settings: Services, patience: float) -> "WeaviateClient":
-    place, extra = address(settings), headers(settings)
-    key = settings.weaviate_api_key.get_secret_value() if settings.weaviate_api_key else None
+    place = address(settings)
     try:
         import weaviate
         from weaviate.config import AdditionalConfig, GrpcConfig, Timeout
     except ModuleNotFoundError:
         remedy = "Run `make install`, or pip install -e '.[weaviate]'."
         raise InputError("weaviate-client", "not installed", ">=4.23,<5", remedy) from None
-    authorization = {"Authorization": f"Bearer {key}"} if key else {}
-    _require_version(_await_version(place, extra | authorization, patience))
+    _require_version(_await_version(place, _sent(settings), patience))
     _require_grpc(place)
     return weaviate.connect_to_custom(
         place.host, place.port, place.secure, place.grpc_host, place.grpc_port, place.secure,
-        headers=extra, auth_credentials=key,
+        headers=headers(settings), auth_credentials=_key(settings),
         # The checks are made above, without the client's own question to the package registry.
         skip_init_checks=True,
         additional_config=AdditionalConfig(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tasks.core.errors import InputError
+from tasks.retrieval.weaviate_client import not_answering
 from tasks.services import services
 
 STORED = re.compile(r"vector with length (?P<found>\d+)\D+ vectors with length (?P<held>\d+)")
@@ -64,6 +65,7 @@ def gone(collection: str) -> InputError:
 
 
 def _silent(said: str) -> InputError:
+    not_answering()
     return InputError(
         "WEAVIATE_URL", f"{services().weaviate_url} ({' '.join(said.split())[:200]})",
         "a server that answers",

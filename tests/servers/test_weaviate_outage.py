@@ -97,6 +97,13 @@ def test_server_that_went_away_is_named_and_the_current_index_answers_when_it_is
         backend.write(address, numbered(50, 50), unit(50))
     with pytest.raises(InputError, match="WEAVIATE_URL"):
         backend.records(name)
+    for search in (
+        lambda: backend.near(address, query(vectors=unit(1), k=5)),
+        lambda: backend.matching(address, query("passage", k=5)),
+        lambda: backend.passages(address, {("00001", 0)}),
+    ):  # said by what looks whether a server is there, before the client tries for a minute
+        with pytest.raises(InputError, match=r"WEAVIATE_URL.*Is it running"):
+            search()
     weaviate_outage.start()
     assert backend.current(name) == address
     (found,) = backend.near(address, query(vectors=unit(1), k=50))
