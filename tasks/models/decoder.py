@@ -16,7 +16,7 @@ from tasks.models.tree import (
     continuations,
     log_probabilities,
     log_probabilities_apart,
-    takes_trees,
+    takes_masks,
     tree_of,
 )
 
@@ -201,7 +201,7 @@ class Decoder(ChatTokenizer):
     ) -> list[list[float]]:
         """Log-probability of each continuation of each prompt; prompts are computed once."""
         lengths = [len(head) + len(tree.tokens) for head, tree in zip(heads, trees, strict=True)]
-        if not takes_trees(self.model.config, max(lengths, default=0)):
+        if not takes_masks(self.model.config, max(lengths, default=0)):
             return self._likely_apart(heads, trees, stops, batch_size, step, timings)
         shared, cache = self._shared(heads)
 

@@ -52,8 +52,8 @@ def continuations(tree: Tree) -> list[list[int]]:
     return [paths[end] if end >= 0 else [] for end in tree.ends]
 
 
-def takes_trees(config: Any, length: int) -> bool:
-    """Whether a model of this config can score a prompt and tree of so many tokens together.
+def takes_masks(config: Any, length: int) -> bool:
+    """Whether a model of this config heeds a mask and positions of one's own over so many tokens.
 
     ALiBi and learnt positions are not told where a token stands, recurrent layers pass by every
     mask, and a mask of one's own overrules a sliding window, which must then be wide enough.
@@ -118,11 +118,9 @@ def log_probabilities(
     The end counts as any token of `stops`; without them a continuation may go on.
     """
     body, head = body_and_head(model)
-    device, dtype = body.device, next(body.parameters()).dtype
-    unseen = torch.zeros(batch.mask.shape, dtype=dtype, device=device)
-    unseen.masked_fill_(~batch.mask.to(device), torch.finfo(dtype).min)
+    device = body.device
     hidden = body(
-        input_ids=batch.tokens.to(device), attention_mask=unseen,
+        input_ids=batch.tokens.to(device), attention_mask=added(batch.mask.to(device), body),
         position_ids=batch.positions.to(device), past_key_values=cache,
         use_cache=cache is not None,
     ).last_hidden_state[:, batch.width - 1 :]  # fmt: skip
@@ -134,6 +132,13 @@ def log_probabilities(
         for at, tree in enumerate(trees[start : start + rows]):
             found.append(_read(tree, logits[at], totals[at], stops))
     return found
+
+
+def added(mask: torch.Tensor, body: Any) -> torch.Tensor:
+    """A mask, true where a token is seen, as what attention adds to its scores."""
+    dtype = next(body.parameters()).dtype
+    unseen = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
+    return unseen.masked_fill_(~mask, torch.finfo(dtype).min)
 
 
 def _read(
@@ -177,14 +182,17 @@ def log_probabilities_apart(
     return sums
 
 
-def logits_at(model: Any, tokens: Any, mask: Any, places: Any) -> Any:
-    """Logits at chosen (row, position) places only: (places, vocabulary).
+def logits_at(model: Any, tokens: Any, mask: Any, places: Any, positions: Any = None) -> Any:
+    """Logits at chosen (row, column) places only: (places, vocabulary).
 
     The head over a large vocabulary is the dearest layer of a small model, and most positions
-    of a prompt need none.
+    of a prompt need none. With `positions` the mask says of each token which it sees.
     """
     body, head = body_and_head(model)
-    hidden = body(input_ids=tokens, attention_mask=mask, use_cache=False).last_hidden_state
+    told = {"attention_mask": mask}
+    if positions is not None:
+        told = {"attention_mask": added(mask, body), "position_ids": positions}
+    hidden = body(input_ids=tokens, use_cache=False, **told).last_hidden_state
     return head(hidden[places[:, 0], places[:, 1]])
 
 

@@ -1,4 +1,4 @@
-"""TRL's trainer with two changes: where the head is computed, and who hears of progress."""
+"""TRL's trainer, changed in how a batch is laid out, where the head is computed, and who hears."""
 
 import time
 from pathlib import Path
@@ -11,10 +11,11 @@ from trl import SFTTrainer
 from tasks.models.tree import logits_at
 from tasks.progress import progress
 from tasks.training.checkpoints import STATE, Checkpoint, note_seconds
+from tasks.training.packing import UNLABELLED, lay_out
 
 
 class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
-    """Computes the head at answer tokens alone: 1.7 times TRL's tokens a second on a CPU.
+    """Packs short rows; computes the head at answers alone: 1.7 times TRL's speed on a CPU.
 
     The loss is the mean negative log-likelihood in nats of the labelled tokens, as in TRL.
     """
@@ -27,10 +28,12 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         num_items_in_batch: Any = None,
     ) -> Any:
         """Loss over the labels that are not -100, summed over the accumulated batch."""
-        following = inputs["labels"][:, 1:]
-        places = (following != -100).nonzero()
-        logits = logits_at(model, inputs["input_ids"], inputs["attention_mask"], places)
-        targets = following[places[:, 0], places[:, 1]]
+        laid = lay_out(
+            inputs["input_ids"], inputs["labels"], inputs["attention_mask"], model.config
+        )
+        places = (laid.targets != UNLABELLED).nonzero()
+        logits = logits_at(model, laid.tokens, laid.mask, places, laid.positions)
+        targets = laid.targets[places[:, 0], places[:, 1]]
         total = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
         loss = total / (len(targets) if num_items_in_batch is None else num_items_in_batch)
         return (loss, None) if return_outputs else loss

@@ -8,12 +8,6 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    FalconConfig,
-    GemmaConfig,
-    GPT2Config,
-    LlamaConfig,
-    MistralConfig,
-    Qwen2Config,
 )
 
 from tasks.core.errors import InputError
@@ -21,42 +15,20 @@ from tasks.core.labels import normalised
 from tasks.models import decoder as module
 from tasks.models.decoder import Decoder
 from tasks.models.tree import tree_of
+from tests.kinds import KINDS
 
 PROMPTS = [
     "Text: The reader has no power.\nLabel:", "Text: Where is my parcel?\nLabel:",
     "Text: Please close my account and send me whatever is left on it, soon.\nLabel:",
 ]  # fmt: skip
 OPTIONS = [" card", " card lost", " card lost abroad", " refund", " parcel", ""]
-SIZES: dict[str, Any] = {
-    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-    "intermediate_size": 128, "max_position_embeddings": 256, "initializer_range": 0.2,
-}  # fmt: skip
-FAMILIES = {
-    "llama": LlamaConfig(**SIZES),
-    "mistral": MistralConfig(**SIZES, sliding_window=None),
-    "qwen2": Qwen2Config(**SIZES),
-    "gemma": GemmaConfig(**SIZES, head_dim=16),
-    "falcon": FalconConfig(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, alibi=False,
-        initializer_range=0.2, max_position_embeddings=256,
-    ),
-    # What takes no tree: learnt positions, ALiBi, a window narrower than the prompts.
-    "gpt2": GPT2Config(
-        n_embd=64, n_layer=2, n_head=4, n_positions=256, initializer_range=0.2, resid_pdrop=0,
-    ),
-    "falcon-alibi": FalconConfig(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, alibi=True,
-        initializer_range=0.2, max_position_embeddings=256,
-    ),
-    "mistral-window": MistralConfig(**SIZES, sliding_window=8),
-}  # fmt: skip
 
 
 def a_decoder(folder: Path, family: str, attention: str = "sdpa") -> Decoder:
     """A random model of a family in fp32, with the tiny model's tokenizer."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.pad_token = tokenizer.eos_token
-    config = FAMILIES[family]
+    config = KINDS[family]
     config.vocab_size, config.eos_token_id, config.bos_token_id = len(tokenizer), 1, 0
     torch.manual_seed(1)
     model = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
@@ -73,7 +45,7 @@ def alone(decoder: Decoder, prompt: str, option: str) -> float:
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", KINDS)
 def test_options_beside_one_another_are_as_likely_as_each_alone(
     tiny_folder: Path, family: str, attention: str
 ) -> None:
