@@ -83,6 +83,7 @@ def test_every_key_is_written_once_with_its_comment_and_no_comment_is_left_over(
             "general": {"items": "i", "text": "t"},
             "prices": prices,
             "changes": {"documents": "d", "questions": "q"},
+            "judge": {"model": "openai:j"},
         }
     )
     values = run.model_dump()
