@@ -12,6 +12,7 @@ from prefect.artifacts import create_markdown_artifact
 from flows.build_index import show
 from flows.changes import collect_changed, follow_changed
 from flows.collecting import collect_data, collect_knowledge
+from flows.judging import agree, collect_labelled
 from flows.measure import Inputs, Measured, measure, measure_running
 from flows.race import race
 from flows.steps import Stages, step
@@ -75,6 +76,7 @@ def adapt(
     corpus, examples = collect_data(stages, run, root)
     general = collect_knowledge(stages, run, root)
     changed = collect_changed(stages, run, root, corpus)
+    labelled = collect_labelled(stages, run, root)
     plan = make_plan(run, corpus, examples)
     check_limits(run, plan, examples)
     rate = matmul_rate() if any(planned.paths for planned in plan.models) else 0.0
@@ -91,8 +93,10 @@ def adapt(
     if not stages.done[-1].reused:
         show(built)
     after = follow_changed(stages, run, corpus, changed, examples, settings.chosen)
-    inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen), after)
+    found = retrieval_of(built.index, settings.chosen)
+    inputs = Inputs(run, examples, general, found, after, plan.judge)
     with spending(run) as account:
+        agreement = agree(stages, run, plan.judge, labelled)
         outcomes = each_model(stages, inputs, plan)
         measured = [one for one in outcomes if isinstance(one, Measured)]
         verdicts = tuple(one.verdict if isinstance(one, Measured) else one for one in outcomes)
@@ -100,7 +104,7 @@ def adapt(
         across = stages("choose model", choose_model, run=run, verdicts=verdicts, cards=scorecards)
         champion = stages(
             "register", register, run=run, corpus=corpus, examples=examples, verdicts=verdicts,
-            scorecards=scorecards, across=across,
+            scorecards=scorecards, across=across, judge=plan.judge,
         )  # fmt: skip
     record = RunRecord(
         run=run,
@@ -117,6 +121,7 @@ def adapt(
         index=built,
         spent=account.total() if account.sent or account.kept else None,
         learning=tuple(point for one in measured for point in one.learning),
+        agreement=agreement,
         races={one.verdict.model: one.race for one in measured if one.race},
     )
     report = stages("report and log", log, record=record)

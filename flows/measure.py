@@ -7,12 +7,14 @@ same stages.
 from typing import NamedTuple
 
 from flows.changes import After, ask_changed
+from flows.judging import judge_card, judge_rows
 from flows.steps import Stages, step
 from tasks.artifacts import (
     Adapter,
     ExampleSet,
     General,
     GeneralScore,
+    Judge,
     LearningPoint,
     ModelRef,
     PathName,
@@ -37,6 +39,7 @@ from tasks.results.outcome import Planned
 from tasks.results.record import GeneralOf
 from tasks.results.running import followed
 from tasks.run import RunFile
+from tasks.task.metrics import JUDGED
 from tasks.training import tuning
 
 train = step(tuning.train_path, "fine-tune", tensors=True)
@@ -49,13 +52,17 @@ decide = step(decide_on, "decide", cached=False)
 
 
 class Inputs(NamedTuple):
-    """What every model is measured with; `after` is what changes later, if that is told."""
+    """What every model is measured with.
+
+    `after` is what changes later, `judge` who judges answers, if the run file tells.
+    """
 
     run: RunFile
     examples: ExampleSet
     general: General | None
     retrieval: Retrieval
     after: After | None = None
+    judge: Judge | None = None
 
 
 class Measured(NamedTuple):
@@ -116,6 +123,8 @@ def learn(
 ) -> tuple[LearningPoint, ...]:
     """What each tuned path scores after shares of the examples, beside what it does after all."""
     shares, points = sorted(set(inputs.run.training.learning_curve)), []
+    if inputs.run.decision.primary != JUDGED:  # then a curve of another metric needs no judge
+        inputs = inputs._replace(judge=None)
     for path in built if shares else ():
         whole = built[path].training
         if whole is None:
@@ -175,7 +184,7 @@ def build(
     prompt = stages(
         f"choose prompt: {path}{part(share)}", choose_prompt, model=planned.model, path=path,
         adapter=adapter, retrieval=retrieval, examples=inputs.examples, spec=run.answering,
-        validation=run.training.validation, primary=run.decision.primary, seed=run.seed,
+        validation=run.training.validation, primary=run.prompt_metric, seed=run.seed,
         task=run.task,
     )  # fmt: skip
     system = System(model=planned.model, prompt=prompt, adapter=adapter, retrieval=retrieval)
@@ -242,6 +251,7 @@ def score(
         system, answers, run.decision.primary, general.get(system.path), base_of(general),
         built.training, PROCESS, run.price(system.model.ref),
     )  # fmt: skip
+    card = judge_card(stages, run, inputs.judge, card)
     if split == "dev":
         more = wait(stages, inputs, system) | misspell(stages, inputs, system, card)
         more |= ask_changed(stages, run, inputs.after, system, card)
@@ -272,6 +282,10 @@ def misspell(
         examples=inputs.examples, share=run.data.misspelled, seed=run.seed,
         batch_size=run.answering.batch_size,
     )  # fmt: skip
+    if inputs.judge is not None and run.decision.primary == JUDGED:
+        what = f"misspelled: {system.path}"
+        judged = judge_rows(stages, run, inputs.judge, answers.blob, what)
+        answers = answers.model_copy(update={"blob": judged.answers})
     return robustness.lost_to_misspelling(card, answers)
 
 

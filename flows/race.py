@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
+from flows.judging import judge_card
 from flows.measure import (
     Built,
     Inputs,
@@ -74,9 +75,10 @@ def race(stages: Stages, inputs: Inputs, planned: Planned, budget: Cost) -> Meas
     )
     if winner is None and decision.path is not None:
         verdict = replace(advised(inputs.run, planned, end, decision.path), race=record)
+    judged = [judge_card(stages, inputs.run, inputs.judge, card) for card in end.cards]
     return Measured(
         verdict=verdict,
-        scorecards=(*end.cards, *test),
+        scorecards=(*judged, *test),
         trainings=lane.trainings(),
         general=known(planned, lane.general),
         race=end.state,

@@ -65,9 +65,13 @@ def plain(prompt: Prompt, question: str, passages: Sequence[Passage] | None) -> 
 
 def as_read(prompt: Prompt, text: str) -> str:
     """A question or text as it stands in a prompt: cut where the run file says so, terms below."""
-    if prompt.text_words is not None and len(words := text.split()) > prompt.text_words:
-        text = " ".join(words[: prompt.text_words])
-    return with_terms(text, prompt.constraints)
+    return with_terms(first_words(text, prompt.text_words), prompt.constraints)
+
+
+def first_words(text: str, most: int | None) -> str:
+    """The first so many words of a text that has more, else the text as it is."""
+    words = text.split()
+    return text if most is None or len(words) <= most else " ".join(words[:most])
 
 
 def stop_of(prompt: Prompt) -> str:

@@ -118,6 +118,15 @@ class ExampleSet(Value):
         return sum(row.count for row in self.counts if row.split == split)
 
 
+class LabelledAnswer(Value):
+    """An answer to a text, of any origin, that people called good or not."""
+
+    text: str
+    answer: str
+    references: tuple[str, ...] = ()
+    good: bool = Field(strict=True)
+
+
 class GeneralItem(Value):
     """A multiple-choice question of general knowledge; `answer` is an index into `choices`."""
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tasks.artifacts.base import SCHEMA_VERSION, Blob, PathName, Split, Value
 from tasks.artifacts.retrieval import Passage
-from tasks.artifacts.systems import Cost, System
+from tasks.artifacts.systems import Cost, ModelRef, System
 from tasks.core.stats import Interval
 
 
@@ -82,6 +82,44 @@ class Scorecard(Value):
     cost: dict[str, Any]
     prompt: str
     system: System
+
+
+class Judge(Value):
+    """A model that says of an answer whether it is good, and all that it is told beside it.
+
+    Of a text it reads the first `text_words` words, where that is given.
+    """
+
+    model: ModelRef
+    question: str
+    instruction: str
+    text_words: int | None = None
+
+
+class Judged(Value):
+    """Answers with a judge's verdicts among their scores, and what judging took."""
+
+    answers: Blob
+    tokens_in: int
+    tokens_out: int
+    cost: Cost
+
+
+class Agreement(Value):
+    """How far a judge agrees with people's verdicts on `n` answers.
+
+    `kappa` is Cohen's; `yes_where_no` is how often it says yes where people say no, and
+    `no_where_yes` the reverse.
+    """
+
+    n: int
+    accuracy: Interval
+    kappa: Interval
+    yes_where_no: Interval
+    no_where_yes: Interval
+    tokens_in: int
+    tokens_out: int
+    cost: Cost
 
 
 class LearningPoint(Value):

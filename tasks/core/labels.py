@@ -1,10 +1,10 @@
 """How classification is judged: each metric as a value for each example, their mean the metric.
 
-Macro-F1 and calibration error belong to a whole set of answers. Their values here are those of
-the linearised estimator (the metric plus each example's influence on it): the mean is exactly the
-metric, and the standard error of that mean is the delta method's, so that intervals, paired gains
-and clusters work as for any score (Deville 1999, "Variance estimation for complex statistics and
-estimators: linearization and residual techniques"). One value may lie outside 0 to 1.
+Macro-F1, calibration error and kappa belong to a whole set of answers. Their values here are those
+of the linearised estimator (the metric plus each example's influence on it): the mean is exactly
+the metric, and the standard error of that mean is the delta method's, so that intervals, paired
+gains and clusters work as for any score (Deville 1999, "Variance estimation for complex statistics
+and estimators: linearization and residual techniques"). One value may lie outside 0 to 1.
 """
 
 import math
@@ -91,6 +91,29 @@ def calibration_values(confidence: Sequence[float], correct: Sequence[float]) ->
     for at, gap in zip(bins, gaps, strict=True):
         totals[at] = totals.get(at, 0.0) + gap
     return [math.copysign(1.0, totals[at]) * gap for at, gap in zip(bins, gaps, strict=True)]
+
+
+def kappa_values(one: Sequence[bool], other: Sequence[bool]) -> list[float]:
+    """Values whose mean is Cohen's kappa of two judges of the same answers, who say yes or no.
+
+    0 is what chance would agree on, 1 full agreement. Where each says one and the same thing of
+    everything, chance explains all of it, and kappa is 0.
+    """
+    pairs = [(float(a), float(b)) for a, b in zip(one, other, strict=True)]
+    n = len(pairs)
+    first, second = math.fsum(a for a, _ in pairs) / n, math.fsum(b for _, b in pairs) / n
+    agreed = sum(a == b for a, b in pairs) / n
+    room = 1 - first * second - (1 - first) * (1 - second)  # that chance leaves to agree in
+    if room == 0:
+        return [0.0] * n
+    missing = (1 - agreed) / room
+
+    def influence(a: float, b: float) -> float:
+        """Of an answer of which the judges say `a` and `b`."""
+        chance = (2 * second - 1) * (a - first) + (2 * first - 1) * (b - second)
+        return ((a == b) - agreed - missing * chance) / room
+
+    return [1 - missing + influence(a, b) for a, b in pairs]
 
 
 def confusion(expected: Sequence[str], answered: Sequence[str], labels: Sequence[str]) -> Counts:

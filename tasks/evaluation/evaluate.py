@@ -132,11 +132,11 @@ def answer_questions(
         questions_sha=questions_digest(questions),
         split=split,
         n=len(rows),
-        cost=cost if system.model.open_weights else _hosted(cost, retrieving, earlier),
+        cost=cost if system.model.open_weights else hosted_cost(cost, retrieving, earlier),
     )
 
 
-def _hosted(cost: Cost, retrieving: float, earlier: bool) -> Cost:
+def hosted_cost(cost: Cost, retrieving: float, earlier: bool) -> Cost:
     """What a hosted model took, as far as it shows: nobody here measures its energy.
 
     Seconds are the requests' own latencies, whenever they were paid for, and the retrieval's;

@@ -13,6 +13,7 @@ from tasks.prompts import is_tuned, reads_passages
 from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
 from tasks.task.known import find_task
+from tasks.task.metrics import JUDGED
 from tasks.training.search import candidates
 
 # Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:
@@ -216,19 +217,36 @@ def hosted_sentences(
         read = sum(
             each * prompt_tokens(run, examples, planned.model, path) for path in planned.paths
         )
-        price = run.price(planned.model.ref)
-        text = f"{planned.model.ref}: up to {requests} requests to {address()}"
-        text += f", roughly {read / 1000:.0f} thousand tokens"
-        if price:
-            text += f", {price.of(round(read), 0):.2g} {price.currency} and the answers'"
-        limits = [
-            f"{name} {value:g}" for name, value in
-            (("money", run.budget.money), ("hosted_tokens", run.limits.hosted_tokens))
-            if value is not None
-        ]  # fmt: skip
-        text += f"; it stops at {' and '.join(limits)}." if limits else "; no limit is set."
-        sentences.append(text)
+        sentences.append(_hosted_sentence(run, planned.model.ref, requests, read))
     return tuple(sentences)
+
+
+def judge_sentences(run: RunFile, examples: ExampleSet, plan: Plan) -> tuple[str, ...]:
+    """The same of a hosted judge; it is asked of every answer once."""
+    if plan.judge is None or plan.judge.model.open_weights:
+        return ()
+    measured = [len(planned.paths) for planned in plan.models if planned.paths]
+    rounds = sum(measured)
+    if run.decision.primary == JUDGED:
+        rounds *= 1 + bool(run.data.misspelled) + len(run.training.learning_curve)
+    requests = rounds * examples.count("dev") + len(measured) * examples.count("test")
+    read = requests * (TOKENS_AROUND + 1.5 * _pair_tokens(examples))
+    told = _hosted_sentence(run, plan.judge.model.ref, requests, read)
+    return (f"The judge, beside the answers that people judged: {told}",)
+
+
+def _hosted_sentence(run: RunFile, ref: str, requests: int, read: float) -> str:
+    price = run.price(ref)
+    text = f"{ref}: up to {requests} requests to {address()}"
+    text += f", roughly {read / 1000:.0f} thousand tokens"
+    if price:
+        text += f", {price.of(round(read), 0):.2g} {price.currency} and the answers'"
+    limits = [
+        f"{name} {value:g}" for name, value in
+        (("money", run.budget.money), ("hosted_tokens", run.limits.hosted_tokens))
+        if value is not None
+    ]  # fmt: skip
+    return text + (f"; it stops at {' and '.join(limits)}." if limits else "; no limit is set.")
 
 
 def _minutes(seconds: float) -> str:

@@ -1,11 +1,12 @@
 """What will be measured of each base model, what will not, and the number behind it."""
 
-from tasks.artifacts import Corpus, ExampleSet, ModelRef
+from tasks.artifacts import Corpus, ExampleSet, Judge, ModelRef
 from tasks.core import digest
 from tasks.core.advice import evidence_for
 from tasks.core.cases import HOSTED, OPEN, Case, known_task
 from tasks.core.claims import Settings
 from tasks.core.decide import Verdict, advised_verdict
+from tasks.core.errors import InputError
 from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice, size_rule
 from tasks.core.veto import Veto, estimated_vetoes, fact_vetoes
@@ -37,14 +38,45 @@ def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
 
     Raises:
         InputError: a system that runs already cannot be had, or not be asked here; an encoder is
-            to do a task that needs text; models cannot be tuned here in the way that is wanted.
+            to do a task that needs text; models cannot be tuned here in the way that is wanted; the
+            judge cannot be asked here.
     """
     there = min(run.limits.memory_gib or memory_gib(), memory_gib())
     models = tuple(_of(run, spec, corpus, examples, there) for spec in run.models)
     new = [one for one in models if one.system is None and one.model.generates]
     if any(is_tuned(path) for one in new for path in one.paths):
         check_method(run.training)
-    return Plan(memory_gib=there, models=models)
+    return Plan(memory_gib=there, models=models, judge=plan_judge(run, there))
+
+
+def plan_judge(run: RunFile, there: float) -> Judge | None:
+    """Who will judge answers, and what it is told beside them; None where the run file names none.
+
+    Raises:
+        InputError: it is an encoder, does not fit into memory, or is not here.
+    """
+    if run.judge is None:
+        return None
+    ref = run.judge.model
+    fetch_config(ref)
+    model = resolve(ModelSpec(ref=ref))
+    if not model.generates:
+        raise InputError(
+            "judge.model", ref, "a model that writes text; this is an encoder",
+            "Name a decoder (…ForCausalLM) or a hosted model.",
+        )  # fmt: skip
+    answering = _memory(run, model)[0] if model.open_weights else None
+    if (reason := _obstacle(model, answering, there)) is not None:
+        raise InputError(
+            "judge.model", f"{ref} ({reason})", "a model that answers here",
+            "Mend that, name another judge, or leave [judge] out.",
+        )  # fmt: skip
+    return Judge(
+        model=model.model_copy(update={"weights": _weights(model)}),
+        question=run.judge.question,
+        instruction=run.answering.instruction or find_task(run.task).instruction,
+        text_words=run.answering.text_words,
+    )
 
 
 def _of(

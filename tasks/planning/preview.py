@@ -120,6 +120,7 @@ def notes(
     return (
         power_sentence(power_of(run, plan, asked)),
         *pace.hosted_sentences(run, examples, plan.models),
+        *pace.judge_sentences(run, examples, plan),
         pace.sentence(estimates),
     )
 

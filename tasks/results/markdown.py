@@ -11,6 +11,7 @@ METRIC_NAMES = {
     "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "chrf": "chrF",
     "faithfulness": "faithful (words in the text)", "within_length": "within the length",
     "valid_json": "fits the JSON schema", "terms_kept": "glossary terms kept",
+    "judged": "good to the judge",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from tasks.artifacts import SCHEMA_VERSION, ModelRef, PathName, System, Value
+from tasks.artifacts import SCHEMA_VERSION, Judge, ModelRef, PathName, System, Value
 from tasks.core.across import ModelChoice
 from tasks.core.decide import Verdict
 from tasks.core.veto import Veto
@@ -45,13 +45,15 @@ class Planned(Value):
 class Plan(Value):
     """What will be tried, what will not, and the number behind each.
 
-    `index` holds how documents will be searched, and the settings that were measured for it.
+    `index` holds how documents will be searched, and the settings that were measured for it;
+    `judge` is who judges answers, if the run file names one.
     """
 
     schema_version: int = SCHEMA_VERSION
     memory_gib: float
     models: tuple[Planned, ...]
     index: SettingsSearch | None = None
+    judge: Judge | None = Field(None, exclude_if=lambda judge: judge is None)
 
 
 class Champion(Value):

@@ -10,6 +10,7 @@ from tasks.artifacts import (
     Answer,
     Corpus,
     ExampleSet,
+    Judge,
     Scorecard,
     System,
 )
@@ -25,7 +26,7 @@ from tasks.results.running import registered
 from tasks.run import RunFile
 from tasks.services import services
 from tasks.store import get_rows
-from tasks.task.metrics import values
+from tasks.task.metrics import JUDGED, values
 
 FREE_BYTES = 1 << 30  # adapters, index and MLflow's copies of an example run take 0.3 GiB
 
@@ -58,6 +59,7 @@ def register_best(
     verdicts: tuple[Verdict, ...],
     scorecards: tuple[Scorecard, ...],
     across: ModelChoice | None = None,
+    judge: Judge | None = None,
 ) -> Champion | None:
     """Register the winner that the last step chose, or the only one; None without any.
 
@@ -85,11 +87,15 @@ def register_best(
     def rescore(system: System) -> list[float]:
         from tasks.data.collect import read_questions
         from tasks.evaluation.evaluate import answer_questions
+        from tasks.evaluation.judging import judge_answers
 
         dev = {question.id: question for question in read_questions(examples, "dev")}
         asked = [dev[row.question_id] for row in answers_of(card)]
-        answers = answer_questions(system, asked, "dev", run.answering.batch_size)
-        return values(get_rows(answers.blob, Answer), card.primary)
+        size = run.answering.batch_size
+        answers = answer_questions(system, asked, "dev", size).blob
+        if judge is not None and card.primary == JUDGED:
+            answers = judge_answers(judge, answers, size).answers
+        return values(get_rows(answers, Answer), card.primary)
 
     return register(candidate, rescore)
 

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from tasks.artifacts import (
+    Agreement,
     Answer,
     Blob,
     Corpus,
@@ -44,7 +45,8 @@ class RunRecord(Value):
     `scorecards` are dev for every measured path and test for the winners; `output` is the
     folder with `verdict.json`, `scorecards.json`, `report.md` and the plot; `spent` is what hosted
     models cost in this run, None where none was asked; `races` are those for a budget, by model;
-    `learning` the points of learning curves, those of one model's path together, shares growing.
+    `learning` the points of learning curves, those of one model's path together, shares growing;
+    `agreement` how far the plan's judge agrees with people, where that was measured.
     """
 
     run: RunFile
@@ -62,6 +64,7 @@ class RunRecord(Value):
     spent: Spent | None = None
     races: dict[str, State] = Field(default_factory=dict)
     learning: tuple[LearningPoint, ...] = ()
+    agreement: Agreement | None = None
 
     def cards(self, split: str, model: str | None = None) -> tuple[Scorecard, ...]:
         """Scorecards of one split, of one model or of all."""

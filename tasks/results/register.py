@@ -27,7 +27,7 @@ from tasks.results.record import answers_of
 from tasks.results.tracking import connect, open_experiment
 from tasks.run import RunFile
 from tasks.store import local_folder, scratch
-from tasks.task.metrics import values
+from tasks.task.metrics import JUDGED, values
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -79,8 +79,8 @@ def register(candidate: Candidate, rescore: Rescore) -> Champion:
 
     It becomes the champion if there is none or if it is better than the present one on the same
     dev questions, else the challenger. `rescore` answers the candidate's dev questions with the
-    present champion where that one was measured on others: the primary metric of each, in the
-    order of the candidate's answers.
+    present champion where that one was measured on others, or where a judge decides: the primary
+    metric of each, in the order of the candidate's answers.
     """
     client = connect()
     open_experiment(client, candidate.run.name)
@@ -114,7 +114,8 @@ def _beats(candidate: Candidate, version: str, rescore: Rescore) -> bool:
     card = Scorecard.model_validate_json(
         artifact(name, version, "scorecard.json").read_text(encoding="utf-8")
     )
-    if card.questions_digest == candidate.scorecard.questions_digest:
+    same_questions = card.questions_digest == candidate.scorecard.questions_digest
+    if same_questions and primary != JUDGED:  # another judge may have judged what is held
         lines = artifact(name, version, "answers.jsonl").read_text(encoding="utf-8").split("\n")
         held = [Answer.model_validate_json(line) for line in lines if line]
         by_id = {answer.question_id: answer for answer in held}

@@ -10,6 +10,7 @@ from tasks.core.decide import Verdict
 from tasks.models.references import runs_already
 from tasks.results.across_report import across_sentence, render_across
 from tasks.results.comparison import COMPARISON, render_comparison
+from tasks.results.judge_report import render_judge
 from tasks.results.learning_report import CURVE, plot_learning, render_learning
 from tasks.results.markdown import bullets, interval_text, metric_name, number_text, table
 from tasks.results.plot import plot_quality_cost
@@ -60,6 +61,7 @@ def render_report(record: RunRecord) -> str:
         parts += _verdict(record, verdict)
     if record.outcome.across is not None:
         parts += render_across(record.outcome.across)
+    parts += render_judge(record)
     parts += render_comparison(record)
     if record.cards("dev"):
         parts += ["## Quality against cost", f"![Quality against seconds per question]({PLOT})"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Answer, Blob, Document, Question, Scorecard, Training, Value
 from tasks.results.across_report import across_sentence
+from tasks.results.judge_report import agreement_metrics, agreement_sentence
 from tasks.results.plot import plot_confusion
 from tasks.results.record import GeneralOf, RunRecord, Stage, answers_of, seconds_per_question
 from tasks.results.report import render_summary
@@ -56,6 +57,8 @@ def log_run(record: RunRecord) -> TrackedRun:
     ):
         mlflow.log_params(_params(record))
         mlflow.log_metrics(_stage_metrics(record))
+        if record.agreement is not None:
+            mlflow.log_metrics(agreement_metrics(record.agreement))
         # As text: a limit of infinity is null there, which `log_dict` would not write.
         mlflow.log_text(record.run.model_dump_json(indent=2), "run.json")
         mlflow.log_text(record.plan.model_dump_json(indent=2), "plan.json")
@@ -212,6 +215,8 @@ def _run_tags(record: RunRecord) -> dict[str, str]:
     }
     if (across := record.outcome.across) is not None:
         tags["across_models"] = across_sentence(across)
+    if record.plan.judge is not None:
+        tags |= {"judge": record.plan.judge.model.ref, "judge_trust": agreement_sentence(record)}
     commit = _git_commit()
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
 

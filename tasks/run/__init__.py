@@ -19,12 +19,14 @@ from tasks.run.tables import (
     GeneralData,
     HostedSpec,
     IndexSpec,
+    JudgeSpec,
     Limits,
     ModelSpec,
     Price,
     TrainingSpec,
 )
 from tasks.task.known import find_task
+from tasks.task.metrics import JUDGED
 
 __all__ = [
     "HOSTED",
@@ -39,6 +41,7 @@ __all__ = [
     "GeneralData",
     "HostedSpec",
     "IndexSpec",
+    "JudgeSpec",
     "Limits",
     "ModelSpec",
     "Price",
@@ -62,6 +65,7 @@ class RunFile(Value):
     training: TrainingSpec = TrainingSpec()
     answering: AnsweringSpec = AnsweringSpec()
     decision: DecisionSpec = DecisionSpec()
+    judge: JudgeSpec | None = None
     limits: Limits = Limits()
     budget: Budget = Budget()
     facts: Facts = Facts()
@@ -93,6 +97,12 @@ class RunFile(Value):
             if isinstance(table.get(name, {}), dict)
         }
         return {**table, **under}
+
+    @property
+    def prompt_metric(self) -> str:
+        """What prompts are chosen by: the primary metric, but no judge is asked for that."""
+        judged = self.decision.primary == JUDGED
+        return find_task(self.task).deciding[0] if judged else self.decision.primary
 
     @property
     def currency(self) -> str:

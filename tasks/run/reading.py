@@ -21,6 +21,7 @@ from tasks.run import (
     GeneralData,
     HostedSpec,
     IndexSpec,
+    JudgeSpec,
     Limits,
     ModelSpec,
     Price,
@@ -30,7 +31,7 @@ from tasks.run import (
 from tasks.task import Task
 from tasks.task.constraints import VALID_JSON
 from tasks.task.known import find_task
-from tasks.task.metrics import TOKENS, WHOLE, is_whole
+from tasks.task.metrics import JUDGED, TOKENS, WHOLE, is_whole
 
 
 class Overrides(NamedTuple):
@@ -101,12 +102,13 @@ def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
 
 def _check_prices(run: RunFile, where: str) -> None:
     """Refuse limits on money beside a hosted model that has no price."""
-    hosted = [spec.ref for spec in run.models if spec.ref.startswith(HOSTED)]
-    unpriced = [ref for ref in hosted if run.price(ref) is None]
-    for name, value in (
-        ("budget.money", run.budget.money),
-        ("limits.money_per_question", run.limits.money_per_question),
+    asked = [spec.ref for spec in run.models]
+    judging = [run.judge.model] if run.judge else []
+    for name, value, refs in (
+        ("budget.money", run.budget.money, asked + judging),
+        ("limits.money_per_question", run.limits.money_per_question, asked),
     ):
+        unpriced = [ref for ref in refs if ref.startswith(HOSTED) and run.price(ref) is None]
         if value is not None and unpriced:
             raise InputError(
                 f"{where}: {name}", value, f"a price of {unpriced[0]} beside it",
@@ -118,10 +120,11 @@ def _check_task(run: RunFile, where: str) -> None:
     """Refuse a metric that is not known, and what the task lacks or cannot use."""
     task = find_task(run.task)
     deciding = (*task.deciding, *([VALID_JSON] if run.data.json_schema else []))
+    _check_judge(run, task, where)
     if run.decision.weights:
         for name in run.decision.weights:
             _known(f"{where}: decision.weights", name, (*task.weighable, TOKENS))
-    else:
+    elif run.decision.primary != JUDGED:
         _known(f"{where}: decision.primary", run.decision.primary, deciding)
     if run.budget.given and is_whole(run.decision.primary):
         raise InputError(
@@ -147,13 +150,37 @@ def _check_task(run: RunFile, where: str) -> None:
     _check_constraints(run, task, where)
 
 
+def _check_judge(run: RunFile, task: Task, where: str) -> None:
+    """Refuse a judge of answers that are no texts, and a decision by one where it cannot be had."""
+    if run.judge is not None and not _has_references(task):
+        raise InputError(
+            f"{where}: judge", run.judge.model, "a task whose examples have references",
+            "Remove [judge]: metrics tell whether these answers are right.",
+        )  # fmt: skip
+    if run.decision.primary != JUDGED:
+        return
+    if run.judge is None:
+        raise InputError(
+            f"{where}: decision.primary", JUDGED, "[judge] beside it",
+            f"Add [judge] with its model, or decide by {task.deciding[0]}.",
+        )  # fmt: skip
+    if run.budget.given:
+        raise InputError(
+            f"{where}: decision.primary", JUDGED, f"{', '.join(task.deciding)} with a [budget]",
+            "Answers are judged after a race: name one of these, or leave the budget out.",
+        )  # fmt: skip
+
+
+def _has_references(task: Task) -> bool:
+    return task.data == ("examples",) and not task.labels
+
+
 def _check_constraints(run: RunFile, task: Task, where: str) -> None:
     """Refuse what would make no difference to a task's answers."""
-    generated = task.data == ("examples",) and not task.labels
     given = {"data.glossary": run.data.glossary, "data.json_schema": run.data.json_schema}
     given |= {f"answering.{key}": getattr(run.answering, key) for key in ("min_words", "max_words")}
     for key, value in given.items():
-        if value is not None and not generated:
+        if value is not None and not _has_references(task):
             raise InputError(
                 f"{where}: {key}", value, "a task whose examples have references", "Remove it."
             )
@@ -193,8 +220,8 @@ def _explained(error: ValidationError, where: str) -> InputError:
 TABLES: dict[str, type[Value]] = {
     "data": Data, "general": GeneralData, "changes": ChangesData, "models": ModelSpec,
     "index": IndexSpec, "training": TrainingSpec, "answering": AnsweringSpec,
-    "decision": DecisionSpec, "limits": Limits, "budget": Budget, "facts": Facts,
-    "hosted": HostedSpec, "prices": Price,
+    "decision": DecisionSpec, "judge": JudgeSpec, "limits": Limits, "budget": Budget,
+    "facts": Facts, "hosted": HostedSpec, "prices": Price,
 }  # fmt: skip
 
 

@@ -255,6 +255,18 @@ class Price(Value):
         return (tokens_in * self.input_per_million + tokens_out * self.output_per_million) / 1e6
 
 
+class JudgeSpec(Value):
+    """A model that says yes or no to each answer, and people's verdicts to compare it with."""
+
+    model: str = Field(pattern="^(openai|hf|package|path):.", description="Its reference.")
+    question: str = Field(
+        "Does the answer do what the instruction asks with the text, and does it agree with the "
+        "references, where there are any?",
+        min_length=1,
+    )
+    labels: str | None = Field(None, description="Answers with verdicts of people.")
+
+
 class Facts(Value):
     """What nobody can measure here: how the knowledge behaves."""
 

@@ -26,6 +26,7 @@ WHOLE: dict[str, Callable[[Sequence[Answer]], list[float]]] = {
 }
 
 
+JUDGED = "judged"  # whether a judge model says yes to an answer, where the run file names one
 TOKENS = "tokens"  # of prompt and answer, in thousands: the one cost that each answer has
 
 

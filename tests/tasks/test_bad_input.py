@@ -45,6 +45,7 @@ MODELS = '[[models]]\nref = "openai:gpt-4o"\n'
 CLASSIFY = 'name = "x"\ntask = "classification"\n'
 TRANSLATE = 'name = "x"\ntask = "translation"\n'
 LABELS = '[data]\nexamples = "e"\n'
+JUDGE = '[judge]\nmodel = "openai:j"\n'
 
 RUNS = [
     Case("", HEAD + "sead = 7\n" + DATA + MODELS, "run.toml: sead", "sead", "seed", "'seed'"),
@@ -146,6 +147,26 @@ RUNS = [
     Case("", HEAD + DATA + MODELS + "[training]\nlearning_curve = [0.5]\n"
          "[budget]\nseconds = 9\n", "training.learning_curve", "0.5",
          "empty where there is a [budget]", "leave it"),
+    Case("", TRANSLATE + LABELS + MODELS + '[decision]\nprimary = "judged"\n',
+         "decision.primary", "judged", "[judge] beside it", "or decide by chrf"),
+    Case("", TRANSLATE + LABELS + MODELS + JUDGE + '[decision]\nprimary = "judged"\n'
+         "[budget]\nseconds = 9\n", "decision.primary", "judged", "chrf with a [budget]",
+         "leave the budget out"),
+    Case("", TRANSLATE + LABELS + MODELS + JUDGE + "[decision]\nweights = { judged = 1.0 }\n",
+         "decision.weights", "judged", "chrf", "Change"),
+    Case("", CLASSIFY + LABELS + MODELS + JUDGE, "run.toml: judge", "openai:j", "references",
+         "Remove [judge]"),
+    Case("", HEAD + DATA + MODELS + JUDGE, "run.toml: judge", "openai:j", "references",
+         "Remove [judge]"),
+    Case("", TRANSLATE + LABELS + MODELS + "[judge]\nquestion = '?'\n", "judge.model", "None",
+         "a value", "Add the key 'model'"),
+    Case("", TRANSLATE + LABELS + MODELS + "[judge]\nmodel = 'gpt-4o'\n", "judge.model",
+         "gpt-4o", "pattern", "Change"),
+    Case("", TRANSLATE + LABELS + MODELS + JUDGE + "question = ''\n", "judge.question", "",
+         "at least 1", "Change"),
+    Case("", TRANSLATE + LABELS + '[[models]]\nref = "path:m"\n' + JUDGE
+         + "[budget]\nmoney = 1\n", "budget.money", "1.0", "a price of openai:j",
+         '[prices."j"]'),
     Case("", "name = \n", "run.toml", "line 1", "TOML", "Mend"),
     Case("", b"name = '\xff'", "run file", "run.toml", "UTF-8", "adapt init"),
 ]  # fmt: skip

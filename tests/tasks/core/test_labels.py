@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks.core.labels import (
     calibration_values,
     confusion,
+    kappa_values,
     log_means,
     macro_f1_values,
     normalised,
@@ -120,3 +123,49 @@ def test_what_is_favoured_is_the_logarithm_of_the_mean_probability() -> None:
 def test_confusion_has_a_row_for_each_label_expected_and_a_column_for_each_answered() -> None:
     table = confusion(["a", "a", "b"], ["a", "b", "b"], ["a", "b", "c"])
     assert table.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+
+
+# 20 answers both call good, 15 neither does; 5 only the first judge, 10 only the second.
+FIRST = [True] * 25 + [False] * 25
+SECOND = [True] * 20 + [False] * 5 + [True] * 10 + [False] * 15
+
+
+def test_kappa_is_the_agreement_beyond_chance() -> None:
+    # 35 of 50 agree, 0.7; by chance 0.5 * 0.6 + 0.5 * 0.4 = 0.5 would.
+    assert mean(kappa_values(FIRST, SECOND)) == pytest.approx((0.7 - 0.5) / (1 - 0.5))
+    assert mean(kappa_values([True, False], [False, True])) == pytest.approx(-1)
+
+
+def test_the_standard_error_of_kappa_is_that_of_fleiss_cohen_and_everitt() -> None:
+    n, kappa, chance = 50, 0.4, 0.5
+    cells = {(1, 1): 0.4, (1, 0): 0.1, (0, 1): 0.2, (0, 0): 0.3}
+    first, second = {1: 0.5, 0: 0.5}, {1: 0.6, 0: 0.4}
+    same = sum(cells[i, i] * (1 - (first[i] + second[i]) * (1 - kappa)) ** 2 for i in (0, 1))
+    other = (1 - kappa) ** 2 * sum(
+        cells[i, 1 - i] * (second[i] + first[1 - i]) ** 2 for i in (0, 1)
+    )
+    rest = (kappa - chance * (1 - kappa)) ** 2
+    expected = np.sqrt((same + other - rest) / n) / (1 - chance)
+    assert np.std(kappa_values(FIRST, SECOND)) / np.sqrt(n) == pytest.approx(expected)
+
+
+def test_judges_who_agree_on_everything_still_have_an_interval() -> None:
+    found = mean_interval(kappa_values(FIRST, FIRST), range(50), bounds=(-1, 1))
+    assert found.value == found.high == 1
+    assert 0.8 < found.low < 1
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_kappa_keeps_its_bounds_whoever_is_named_first_and_whatever_is_called_good(
+    pairs: list[tuple[bool, bool]],
+) -> None:
+    first, second = [one for one, _ in pairs], [other for _, other in pairs]
+    kappa = mean(kappa_values(first, second))
+    assert -1 - 1e-9 <= kappa <= 1 + 1e-9
+    assert mean(kappa_values(second, first)) == pytest.approx(kappa)
+    turned = [[not one for one in side] for side in (first, second)]
+    assert mean(kappa_values(*turned)) == pytest.approx(kappa)
+    if first == second:
+        assert kappa == pytest.approx(1 if len(set(first)) == 2 else 0)
+    elif len(set(first)) == 1 or len(set(second)) == 1:
+        assert kappa == pytest.approx(0)  # who says the same of everything tells nothing

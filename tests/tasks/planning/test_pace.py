@@ -1,9 +1,10 @@
 from pathlib import Path
 
-from tasks.artifacts import Blob, ExampleSet, ModelRef, SplitCount
+from tasks.artifacts import Blob, ExampleSet, Judge, ModelRef, Question, SplitCount
 from tasks.planning.pace import (
     estimate_seconds,
     hosted_sentences,
+    judge_sentences,
     matmul_rate,
     sentence,
     with_estimates,
@@ -11,6 +12,7 @@ from tasks.planning.pace import (
 from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
 from tasks.run.reading import parse_run
+from tasks.store import put_rows
 
 PATHS = ("prompt", "rag", "finetune", "finetune+rag")
 
@@ -104,6 +106,38 @@ def test_a_hosted_model_is_announced_with_its_requests_price_and_limit(home: Pat
     assert told.endswith("it stops at money 2.5.")
     advised = planned.model_copy(update={"paths": ()})
     assert hosted_sentences(run, examples, [advised]) == ()
+
+
+def test_a_hosted_judge_is_announced_with_its_requests(home: Path) -> None:
+    rows = [
+        Question(id=f"q{n}", question="a" * 80, answers=("b" * 40,), split="train")
+        for n in range(4)
+    ]
+    counts = (
+        SplitCount(split="dev", kind="all", count=100),
+        SplitCount(split="test", kind="all", count=50),
+    )
+    examples = ExampleSet(questions=put_rows(rows), counts=counts, pairs=True)
+    table = {
+        "name": "locks", "task": "translation", "data": {"examples": "e", "misspelled": 0.1},
+        "models": [{"ref": "path:/m"}], "judge": {"model": "openai:j"},
+        "limits": {"hosted_tokens": 99999},
+    }  # fmt: skip
+    model = ModelRef(ref="path:/m", name="m", size_class="small")
+    planned = Planned(
+        model=model, paths=("prompt", "rag"), vetoes=(), reason=None, answer_gib=None,
+        train_gib=None,
+    )  # fmt: skip
+    hosted = model.model_copy(update={"ref": "openai:j", "open_weights": False})
+    judge = Judge(model=hosted, question="?", instruction="")
+    plan = Plan(memory_gib=1, models=(planned,), judge=judge)
+    (told,) = judge_sentences(parse_run(table), examples, plan)
+    assert "openai:j: up to 250 requests to https://api.openai.com/v1" in told
+    assert "roughly 26 thousand tokens; it stops at hosted_tokens 99999." in told  # 105 each
+    deciding = parse_run(table | {"decision": {"primary": "judged"}})
+    assert "up to 450 requests" in judge_sentences(deciding, examples, plan)[0]
+    here = plan.model_copy(update={"judge": judge.model_copy(update={"model": model})})
+    assert judge_sentences(parse_run(table), examples, here) == ()
 
 
 def test_a_search_and_a_learning_curve_take_their_time() -> None:

@@ -14,6 +14,8 @@ from tasks.run import ModelSpec, RunFile
 from tasks.run.reading import parse_run
 from tasks.services import services
 from tasks.store import put_rows
+from tests.tasks.faults import Case, assert_explained
+from tests.tiny import build_tiny_encoder
 
 ALL = ("prompt", "rag", "finetune", "finetune+rag")
 
@@ -235,3 +237,35 @@ def test_settings_are_those_of_the_run_file() -> None:
     assert settings(run).min_gain == 0.07
     assert settings(run).confidence == 0.9
     assert settings(run).order == ALL
+
+
+def judged(judge: str, tiny: str, **tables: Any) -> RunFile:
+    return parse_run({
+        "name": "locks", "task": "translation", "data": {"examples": "e.jsonl"},
+        "models": [{"ref": tiny}], "judge": {"model": judge, "question": "Good?"}, **tables,
+    })  # fmt: skip
+
+
+def test_a_judge_is_planned_with_its_weights_and_what_models_are_told(tiny: str) -> None:
+    assert plan(run_of(tiny)).judge is None
+    judge = plan(judged(tiny, tiny)).judge
+    assert judge is not None
+    assert judge.question == "Good?"
+    assert judge.instruction == "Translate the text. Reply with only the translation."
+    assert judge.model.weights == planned(run_of(tiny)).model.weights
+    told = {"instruction": "Into German.", "text_words": 9}
+    judge = plan(judged(tiny, tiny, answering=told)).judge
+    assert judge is not None
+    assert (judge.instruction, judge.text_words) == ("Into German.", 9)
+
+
+def test_a_judge_that_cannot_be_asked_stops_the_run(tiny: str, tmp_path: Path) -> None:
+    encoder = f"path:{build_tiny_encoder(tmp_path / 'encoder')}"
+    cases = [
+        (judged(encoder, tiny), encoder, "writes text; this is an encoder", "Name a decoder"),
+        (judged("openai:j", tiny), "openai:j (no key: OPENAI_API_KEY", "answers here", "[judge]"),
+        (judged("hf:mistralai/Mistral-7B-v0.3", tiny, limits={"memory_gib": 2}),
+         "GiB (estimated) of 2.0 GiB there", "answers here", "another judge"),
+    ]  # fmt: skip
+    for run, value, allowed, remedy in cases:
+        assert_explained(Case("", "", "judge.model", value, allowed, remedy), lambda: plan(run))  # noqa: B023

@@ -13,10 +13,11 @@ import pytest
 
 from tasks.artifacts import Blob, Passage, Scorecard, System
 from tasks.ask import ask_registered
-from tasks.results.record import RunRecord
+from tasks.results.record import RunRecord, answers_of
 from tasks.results.register import Candidate, is_better, register, registered_system
 from tasks.results.tracking import connect
 from tasks.retrieval.users import index_users
+from tasks.store import put_rows
 
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own
 
@@ -166,6 +167,33 @@ def test_champion_answers_anew_where_it_was_measured_on_other_questions(
         return [1.0] * 20
 
     assert register(newcomer, rescore).alias == "challenger"
+    assert rescored == [plain.system]
+
+
+def test_where_a_judge_decides_the_champion_is_judged_anew(
+    tuned: Candidate, plain: Candidate
+) -> None:
+    def judged(candidate: Candidate, verdict: float) -> Candidate:
+        rows = [
+            row.model_copy(update={"scores": {"judged": verdict}})
+            for row in answers_of(candidate.scorecard)
+        ]
+        blob, card = put_rows(rows), candidate.scorecard
+        update = {
+            "primary": "judged",
+            "metrics": card.metrics | {"judged": card.metrics["f1"]},
+            "answers": {"uri": blob.uri, "digest": blob.sha},
+        }
+        return candidate.model_copy(update={"scorecard": card.model_copy(update=update)})
+
+    register(judged(plain, 1.0), never)  # as an earlier judge saw it
+    rescored: list[System] = []
+
+    def rescore(system: System) -> Sequence[float]:
+        rescored.append(system)
+        return [0.0] * 20
+
+    assert register(judged(tuned, 1.0), rescore).alias == "champion"
     assert rescored == [plain.system]
 
 

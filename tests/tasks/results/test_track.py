@@ -19,6 +19,7 @@ from tasks.results.track import TrackedRun, check_tracking, log_run
 from tasks.results.tracking import connect
 from tasks.services import services
 from tasks.store import put_rows
+from tests.tasks.judged import AGREED, judged
 
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own
 
@@ -227,3 +228,15 @@ def test_a_confusion_matrix_counts_what_was_answered_for_what_was_expected(
     cells = {text.get_position(): text.get_text() for text in axes.texts}
     assert cells == {(0, 0): "6", (1, 0): "4", (0, 1): "4", (1, 1): "6"}
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_agreement_with_people_is_logged_beside_the_judge(record: RunRecord) -> None:
+    logged = log_run(judged(record, agreement=AGREED))
+    run = connect().get_run(logged.run_id)
+    assert run.data.metrics["judge/kappa"] == 0.6
+    assert run.data.metrics["judge/yes_where_no_high"] == 0.5
+    assert run.data.tags["judge"] == "hf:a/judge"
+    assert run.data.tags["judge_trust"].startswith("Agreement with people on 40 answers")
+    child = children(logged)["prompt"]
+    assert child.data.metrics["dev/judged_low"] == 0.3
+    assert child.data.metrics["cost/dev_judge_tokens"] == 1000
