@@ -43,6 +43,10 @@ epochs_with_passages = 1
 try_rank = [2, 4]
 learning_curve = [0.5]
 
+[judge]
+model = "path:{model}"
+labels = "judged.jsonl"
+
 [decision]
 min_gain = 0.9  # nothing is shown by so little training: the simplest path stands
 """
@@ -58,6 +62,11 @@ def translated(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
     ]
     write_rows(folder / "locks.jsonl", rows)
     (folder / "terms.csv").write_text("term,translation\ngate,Tor\n")
+    judged = [
+        {"text": f"Gate {n}.", "answer": "Tor" if n % 3 else "Pforte", "good": n % 3 > 0}
+        for n in range(12)
+    ]
+    write_rows(folder / "judged.jsonl", judged)
     model = build_tiny(folder / "model", positions=1024)
     with whole_run(folder, RUN_FILE.format(model=model)) as run:
         yield run
@@ -70,7 +79,7 @@ def test_all_four_paths_are_measured_by_chrf_with_what_was_asked_of_answers(
     assert {card.path for card in cards} == PATHS
     for card in cards:
         assert card.primary == "chrf"
-        assert set(card.metrics) >= {"chrf", "within_length", "terms_kept"}
+        assert set(card.metrics) >= {"chrf", "within_length", "terms_kept", "judged"}
         assert [one.name for one in card.corpus] == ["corpus BLEU", "corpus chrF"]
         assert all("Terms: gate = Tor" in row.prompt for row in answers_of(card))
     (verdict,) = translated.outcome.verdicts
@@ -78,6 +87,22 @@ def test_all_four_paths_are_measured_by_chrf_with_what_was_asked_of_answers(
     report = (translated.output / "report.md").read_text()
     assert "| corpus BLEU |" in report
     assert "a glossary of 1 terms" in report
+
+
+def test_the_judge_is_told_of_with_its_agreement_and_that_it_judges_itself(
+    translated: WholeRun,
+) -> None:
+    from tasks.results.tracking import connect
+
+    report = (translated.output / "report.md").read_text()
+    section = report[report.index("## The judge") :]
+    assert "Agreement with people on 12 answers" in section
+    assert "Cohen's kappa" in section
+    assert "Warning: it judges itself" in section
+    client = connect()
+    experiment = client.get_experiment_by_name("locks").experiment_id
+    told = [run.data.metrics for run in client.search_runs([experiment])]
+    assert any("judge/kappa" in metrics for metrics in told)
 
 
 def test_tuned_paths_are_measured_on_a_share_of_the_examples_as_well(
@@ -130,7 +155,8 @@ def test_the_same_run_again_computes_nothing_and_another_glossary_asks_again(
         tags = next(run.data.tags for run in runs if "reused_stages" in run.data.tags)
         return set(tags["reused_stages"].split(", "))
 
-    assert {"choose prompt: prompt", "answer dev: prompt"} <= reused()
+    kept = {"choose prompt: prompt", "answer dev: prompt", "judge dev: prompt"}
+    assert kept | {"judge labelled answers"} <= reused()
     terms = translated.runfile.with_name("terms.csv")
     terms.write_text("term,translation\ngate,Pforte\n")
     assert not {"choose prompt: prompt", "answer dev: prompt"} & reused()
