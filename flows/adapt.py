@@ -14,10 +14,12 @@ from flows.changes import collect_changed, follow_changed
 from flows.collecting import collect_data, collect_knowledge
 from flows.measure import Inputs, Measured, measure, measure_running
 from flows.race import race
+from flows.rewording import reword
 from flows.steps import Stages, step
 from tasks.artifacts import PathName
 from tasks.core.decide import Verdict
 from tasks.core.race import Cost
+from tasks.core.race_state import FREE
 from tasks.decision.across import choose_among
 from tasks.decision.racing import as_cost, less
 from tasks.machine import PROCESS
@@ -93,7 +95,8 @@ def adapt(
     after = follow_changed(stages, run, corpus, changed, examples, settings.chosen)
     inputs = Inputs(run, examples, general, retrieval_of(built.index, settings.chosen), after)
     with spending(run) as account:
-        outcomes = each_model(stages, inputs, plan)
+        paraphrases, cost = reword(stages, run, examples, plan)
+        outcomes = each_model(stages, inputs._replace(paraphrases=paraphrases), plan, cost)
         measured = [one for one in outcomes if isinstance(one, Measured)]
         verdicts = tuple(one.verdict if isinstance(one, Measured) else one for one in outcomes)
         scorecards = tuple(card for one in measured for card in one.scorecards)
@@ -124,9 +127,11 @@ def adapt(
     return record.outcome
 
 
-def each_model(stages: Stages, inputs: Inputs, plan: Plan) -> list[Measured | Verdict]:
+def each_model(
+    stages: Stages, inputs: Inputs, plan: Plan, spent: Cost = FREE
+) -> list[Measured | Verdict]:
     """One model after the other; of a budget each gets its share of what those before it left."""
-    left, outcomes = as_cost(inputs.run.budget), []
+    left, outcomes = less(as_cost(inputs.run.budget), spent), []
     waiting = sum(1 for planned in plan.models if planned.paths)
     for planned in plan.models:
         share = left.times(1 / max(waiting, 1))

@@ -15,6 +15,7 @@ from tasks.artifacts import (
     GeneralScore,
     LearningPoint,
     ModelRef,
+    Paraphrases,
     PathName,
     Retrieval,
     Scorecard,
@@ -49,13 +50,17 @@ decide = step(decide_on, "decide", cached=False)
 
 
 class Inputs(NamedTuple):
-    """What every model is measured with; `after` is what changes later, if that is told."""
+    """What every model is measured with.
+
+    `after` is what changes later, if that is told, `paraphrases` is what is learnt from as well.
+    """
 
     run: RunFile
     examples: ExampleSet
     general: General | None
     retrieval: Retrieval
     after: After | None = None
+    paraphrases: Paraphrases | None = None
 
 
 class Measured(NamedTuple):
@@ -196,6 +201,7 @@ def tune(
         f"fine-tune: {path}{part(share)}", train, model=model, path=path,
         examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
         general=inputs.general, spec=run.training, seed=run.seed, share=share,
+        paraphrases=inputs.paraphrases,
         prompt=training_prompt(
             path, run.answering, run.task, inputs.examples.labels, inputs.examples.constraints,
             generates=model.generates,

@@ -94,6 +94,8 @@ COMMENTS = {
     "training.encoder_method": "lora, full (all weights), or auto: full for small encoders",
     "training.encoder_epochs": "for encoders' heads; early stopping ends most sooner",
     "training.full_learning_rate": "where all weights are tuned",
+    "training.paraphrase_with": "model that rewords training questions; a hosted one is sent them",
+    "training.paraphrases": "other wordings of each, where such a model is named (1 to 4)",
     "answering.max_new_tokens": "longest answer",
     "answering.batch_size": "prompts answered at once",
     "answering.demonstrations": "worked examples in the prompts of untrained paths",

@@ -6,6 +6,7 @@ from tasks.core.advice import evidence_for
 from tasks.core.cases import HOSTED, OPEN, Case, known_task
 from tasks.core.claims import Settings
 from tasks.core.decide import Verdict, advised_verdict
+from tasks.core.errors import InputError
 from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice, size_rule
 from tasks.core.veto import Veto, estimated_vetoes, fact_vetoes
@@ -37,14 +38,17 @@ def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
 
     Raises:
         InputError: a system that runs already cannot be had, or not be asked here; an encoder is
-            to do a task that needs text; models cannot be tuned here in the way that is wanted.
+            to do a task that needs text; models cannot be tuned here in the way that is wanted, or
+            the model that is to paraphrase cannot be asked here.
     """
     there = min(run.limits.memory_gib or memory_gib(), memory_gib())
     models = tuple(_of(run, spec, corpus, examples, there) for spec in run.models)
-    new = [one for one in models if one.system is None and one.model.generates]
-    if any(is_tuned(path) for one in new for path in one.paths):
+    tuned = [one.model for one in models if one.system is None and any(map(is_tuned, one.paths))]
+    if any(model.generates for model in tuned):
         check_method(run.training)
-    return Plan(memory_gib=there, models=models)
+    return Plan(
+        memory_gib=there, models=models, paraphraser=_paraphraser(run, there) if tuned else None
+    )
 
 
 def _of(
@@ -57,6 +61,29 @@ def _of(
         return plan_running(run, spec)
     fetch_config(spec.ref)
     return _planned(run, resolve(spec), corpus, examples, there)
+
+
+def _paraphraser(run: RunFile, there: float) -> ModelRef | None:
+    """The model that rewords training questions, None where none is named."""
+    ref, where = run.training.paraphrase_with, "training.paraphrase_with"
+    if ref is None:
+        return None
+    try:
+        fetch_config(ref)
+        model = resolve(ModelSpec(ref=ref))
+        answering = _memory(run, model)[0] if model.open_weights else None
+        if not model.generates:
+            raise InputError(
+                where, ref, "a model that writes text; this is an encoder", "Name a decoder."
+            )
+        obstacle = _obstacle(model, answering, there)
+        if obstacle is None:
+            return model.model_copy(update={"weights": _weights(model)})
+    except InputError as fault:
+        raise InputError(where, fault.value, fault.allowed, fault.remedy) from None
+    raise InputError(
+        where, f"{ref}: {obstacle}", "a model that can be asked here", "Name another, or none."
+    )
 
 
 def check_task(run: RunFile, model: ModelRef) -> None:

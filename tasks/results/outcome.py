@@ -46,13 +46,15 @@ class Planned(Value):
 class Plan(Value):
     """What will be tried, what will not, and the number behind each.
 
-    `index` holds how documents will be searched, and the settings that were measured for it.
+    `index` holds how documents will be searched, and the settings that were measured for it;
+    `paraphraser` the model that rewords training questions, where one is named.
     """
 
     schema_version: int = SCHEMA_VERSION
     memory_gib: float
     models: tuple[Planned, ...]
     index: SettingsSearch | None = None
+    paraphraser: ModelRef | None = Field(None, exclude_if=lambda model: model is None)
 
 
 class Champion(Value):

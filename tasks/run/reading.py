@@ -101,12 +101,13 @@ def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
 
 def _check_prices(run: RunFile, where: str) -> None:
     """Refuse limits on money beside a hosted model that has no price."""
-    hosted = [spec.ref for spec in run.models if spec.ref.startswith(HOSTED)]
-    unpriced = [ref for ref in hosted if run.price(ref) is None]
-    for name, value in (
-        ("budget.money", run.budget.money),
-        ("limits.money_per_question", run.limits.money_per_question),
+    measured = [spec.ref for spec in run.models]
+    paid = [*measured, run.training.paraphrase_with or ""]
+    for name, value, refs in (
+        ("budget.money", run.budget.money, paid),
+        ("limits.money_per_question", run.limits.money_per_question, measured),
     ):
+        unpriced = [ref for ref in refs if ref.startswith(HOSTED) and run.price(ref) is None]
         if value is not None and unpriced:
             raise InputError(
                 f"{where}: {name}", value, f"a price of {unpriced[0]} beside it",
