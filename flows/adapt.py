@@ -15,10 +15,12 @@ from flows.collecting import collect_data, collect_knowledge
 from flows.judging import agree, collect_labelled
 from flows.measure import Inputs, Measured, measure, measure_running
 from flows.race import race
+from flows.rewording import reword
 from flows.steps import Stages, step
 from tasks.artifacts import PathName
 from tasks.core.decide import Verdict
 from tasks.core.race import Cost
+from tasks.core.race_state import FREE
 from tasks.decision.across import choose_among
 from tasks.decision.racing import as_cost, less
 from tasks.machine import PROCESS
@@ -97,7 +99,8 @@ def adapt(
     inputs = Inputs(run, examples, general, found, after, plan.judge)
     with spending(run) as account:
         agreement = agree(stages, run, plan.judge, labelled)
-        outcomes = each_model(stages, inputs, plan)
+        paraphrases, cost = reword(stages, run, examples, plan)
+        outcomes = each_model(stages, inputs._replace(paraphrases=paraphrases), plan, cost)
         measured = [one for one in outcomes if isinstance(one, Measured)]
         verdicts = tuple(one.verdict if isinstance(one, Measured) else one for one in outcomes)
         scorecards = tuple(card for one in measured for card in one.scorecards)
@@ -129,9 +132,11 @@ def adapt(
     return record.outcome
 
 
-def each_model(stages: Stages, inputs: Inputs, plan: Plan) -> list[Measured | Verdict]:
+def each_model(
+    stages: Stages, inputs: Inputs, plan: Plan, spent: Cost = FREE
+) -> list[Measured | Verdict]:
     """One model after the other; of a budget each gets its share of what those before it left."""
-    left, outcomes = as_cost(inputs.run.budget), []
+    left, outcomes = less(as_cost(inputs.run.budget), spent), []
     waiting = sum(1 for planned in plan.models if planned.paths)
     for planned in plan.models:
         share = left.times(1 / max(waiting, 1))

@@ -17,6 +17,7 @@ from tasks.artifacts import (
     Judge,
     LearningPoint,
     ModelRef,
+    Paraphrases,
     PathName,
     Retrieval,
     Scorecard,
@@ -54,7 +55,8 @@ decide = step(decide_on, "decide", cached=False)
 class Inputs(NamedTuple):
     """What every model is measured with.
 
-    `after` is what changes later, `judge` who judges answers, if the run file tells.
+    `after` is what changes later and `judge` who judges answers, if the run file tells;
+    `paraphrases` is what is learnt from as well.
     """
 
     run: RunFile
@@ -63,6 +65,7 @@ class Inputs(NamedTuple):
     retrieval: Retrieval
     after: After | None = None
     judge: Judge | None = None
+    paraphrases: Paraphrases | None = None
 
 
 class Measured(NamedTuple):
@@ -205,6 +208,7 @@ def tune(
         f"fine-tune: {path}{part(share)}", train, model=model, path=path,
         examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
         general=inputs.general, spec=run.training, seed=run.seed, share=share,
+        paraphrases=inputs.paraphrases,
         prompt=training_prompt(
             path, run.answering, run.task, inputs.examples.labels, inputs.examples.constraints,
             generates=model.generates,

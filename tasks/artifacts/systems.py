@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tasks.artifacts.base import QUESTION_ANSWERING, SCHEMA_VERSION, Blob, PathName, Value
-from tasks.artifacts.data import NO_CONSTRAINTS, Constraints
+from tasks.artifacts.data import NO_CONSTRAINTS, Constraints, Dropped
 from tasks.artifacts.retrieval import Retrieval
 
 
@@ -115,6 +115,29 @@ class Cost(Value):
         """Nothing: what it cost makes no result another."""
 
 
+class Paraphrase(Value):
+    """Another wording of the training question `of`; all but its words is that question's."""
+
+    id: str
+    of: str
+    text: str
+
+
+class Paraphrases(Value):
+    """What a model made of training questions that are learnt from: JSON lines of `Paraphrase`.
+
+    It was asked for `asked` of them; what was left out is counted by reason.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    blob: Blob
+    model: str
+    asked: int
+    kept: int
+    dropped: tuple[Dropped, ...]
+    cost: Cost
+
+
 class LossPoint(Value):
     """One point of a training curve."""
 
@@ -124,7 +147,10 @@ class LossPoint(Value):
 
 
 class Training(Value):
-    """A finished fine-tuning: the adapter, its curve, what it took and what had to give."""
+    """A finished fine-tuning: the adapter, its curve, what it took and what had to give.
+
+    `examples` are the task's own, each counted once, `paraphrased` other wordings of them.
+    """
 
     adapter: Adapter
     curve: tuple[LossPoint, ...]
@@ -133,3 +159,4 @@ class Training(Value):
     replayed: int
     best_step: int
     notes: tuple[str, ...] = ()
+    paraphrased: int = Field(0, exclude_if=lambda count: not count)

@@ -184,12 +184,29 @@ def _train_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: Pat
         return 0.0
     spec = run.training
     epochs = spec.epochs_with_passages if reads_passages(path) else spec.epochs
-    rows = examples.count("train") * (1 - spec.validation)
+    rows = learnt(run, examples) * (1 + spec.rewordings)
     tokens = prompt_tokens(run, examples, model, path)
     if not model.generates:
         return spec.encoder_epochs * rows * tokens
     epochs = epochs_in_all(len(candidates(spec)), epochs)
     return epochs * rows * (tokens + spec.replay * TOKENS_AROUND)
+
+
+def learnt(run: RunFile, examples: ExampleSet) -> float:
+    """How many training questions are learnt from, when those that stop it early are held out."""
+    return examples.count("train") * (1 - run.training.validation)
+
+
+def paraphrase_sentences(
+    run: RunFile, examples: ExampleSet, model: ModelRef | None, rate: float
+) -> tuple[str, ...]:
+    """What the model that rewords training questions is asked for, if there is one."""
+    if model is None:
+        return ()
+    count = round(learnt(run, examples) * run.training.rewordings)
+    text = f"{model.ref} is asked for up to {count} paraphrases of training questions first"
+    seconds = count * question_seconds(run, examples, model, "prompt", rate)
+    return (f"{text}, about {_minutes(seconds)}." if seconds else f"{text}.",)
 
 
 def sentence(seconds: dict[PathName, float]) -> str:

@@ -38,41 +38,26 @@ def make_plan(run: RunFile, corpus: Corpus, examples: ExampleSet) -> Plan:
 
     Raises:
         InputError: a system that runs already cannot be had, or not be asked here; an encoder is
-            to do a task that needs text; models cannot be tuned here in the way that is wanted; the
-            judge cannot be asked here.
+            to do a task that needs text; models cannot be tuned here in the way that is wanted; a
+            model that judges or paraphrases cannot be asked here.
     """
     there = min(run.limits.memory_gib or memory_gib(), memory_gib())
     models = tuple(_of(run, spec, corpus, examples, there) for spec in run.models)
-    new = [one for one in models if one.system is None and one.model.generates]
-    if any(is_tuned(path) for one in new for path in one.paths):
+    tuned = [one.model for one in models if one.system is None and any(map(is_tuned, one.paths))]
+    if any(model.generates for model in tuned):
         check_method(run.training)
-    return Plan(memory_gib=there, models=models, judge=plan_judge(run, there))
+    return Plan(
+        memory_gib=there, models=models, judge=_judge(run, there),
+        paraphraser=_paraphraser(run, there) if tuned else None,
+    )  # fmt: skip
 
 
-def plan_judge(run: RunFile, there: float) -> Judge | None:
-    """Who will judge answers, and what it is told beside them; None where the run file names none.
-
-    Raises:
-        InputError: it is an encoder, does not fit into memory, or is not here.
-    """
+def _judge(run: RunFile, there: float) -> Judge | None:
+    """Who will judge answers, and what it is told beside them; None where none is named."""
     if run.judge is None:
         return None
-    ref = run.judge.model
-    fetch_config(ref)
-    model = resolve(ModelSpec(ref=ref))
-    if not model.generates:
-        raise InputError(
-            "judge.model", ref, "a model that writes text; this is an encoder",
-            "Name a decoder (…ForCausalLM) or a hosted model.",
-        )  # fmt: skip
-    answering = _memory(run, model)[0] if model.open_weights else None
-    if (reason := _obstacle(model, answering, there)) is not None:
-        raise InputError(
-            "judge.model", f"{ref} ({reason})", "a model that answers here",
-            "Mend that, name another judge, or leave [judge] out.",
-        )  # fmt: skip
     return Judge(
-        model=model.model_copy(update={"weights": _weights(model)}),
+        model=_beside(run, "judge.model", run.judge.model, there),
         question=run.judge.question,
         instruction=run.answering.instruction or find_task(run.task).instruction,
         text_words=run.answering.text_words,
@@ -89,6 +74,40 @@ def _of(
         return plan_running(run, spec)
     fetch_config(spec.ref)
     return _planned(run, resolve(spec), corpus, examples, there)
+
+
+def _paraphraser(run: RunFile, there: float) -> ModelRef | None:
+    """The model that rewords training questions, None where none is named."""
+    ref = run.training.paraphrase_with
+    return None if ref is None else _beside(run, "training.paraphrase_with", ref, there)
+
+
+def _beside(run: RunFile, where: str, ref: str, there: float) -> ModelRef:
+    """A model that writes beside those that are measured.
+
+    Raises:
+        InputError: it is an encoder, does not fit into memory, or is not here.
+    """
+    try:
+        fetch_config(ref)
+        model = resolve(ModelSpec(ref=ref))
+        if not model.generates:
+            raise InputError(
+                where, ref, "a model that writes text; this is an encoder",
+                "Name a decoder (…ForCausalLM) or a hosted model.",
+            )  # fmt: skip
+        answering = _memory(run, model)[0] if model.open_weights else None
+        obstacle = _obstacle(model, answering, there)
+        if obstacle is None:
+            return model.model_copy(update={"weights": _weights(model)})
+    except InputError as fault:
+        raise InputError(where, fault.value, fault.allowed, fault.remedy) from None
+    raise InputError(
+        where,
+        f"{ref} ({obstacle})",
+        "a model that answers here",
+        "Mend that, name another, or none.",
+    )
 
 
 def check_task(run: RunFile, model: ModelRef) -> None:

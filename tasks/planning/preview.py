@@ -116,9 +116,11 @@ def notes(
     if not any(planned.paths for planned in plan.models):
         return ()
     asked = race_questions(examples, run.seed)
-    estimates = pace.estimate_seconds(run, examples, plan.models, rate or pace.matmul_rate())
+    rate = rate or pace.matmul_rate()
+    estimates = pace.estimate_seconds(run, examples, plan.models, rate)
     return (
         power_sentence(power_of(run, plan, asked)),
+        *pace.paraphrase_sentences(run, examples, plan.paraphraser, rate),
         *pace.hosted_sentences(run, examples, plan.models),
         *pace.judge_sentences(run, examples, plan),
         pace.sentence(estimates),

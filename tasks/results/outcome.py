@@ -46,7 +46,8 @@ class Plan(Value):
     """What will be tried, what will not, and the number behind each.
 
     `index` holds how documents will be searched, and the settings that were measured for it;
-    `judge` is who judges answers, if the run file names one.
+    `paraphraser` is the model that rewords training questions and `judge` who judges answers,
+    where the run file names one.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -54,6 +55,7 @@ class Plan(Value):
     models: tuple[Planned, ...]
     index: SettingsSearch | None = None
     judge: Judge | None = Field(None, exclude_if=lambda judge: judge is None)
+    paraphraser: ModelRef | None = Field(None, exclude_if=lambda model: model is None)
 
 
 class Champion(Value):

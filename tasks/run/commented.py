@@ -76,6 +76,8 @@ COMMENTS = {
     "training.try_learning_rate": "rates to search, on the share kept; empty: as above",
     "training.try_rank": "ranks to search, on the share kept; empty: as above",
     "training.learning_curve": "shares of the examples to measure as well, e.g. 0.25, 0.5",
+    "training.paraphrase_with": "model that rewords training questions; a hosted one is sent them",
+    "training.paraphrases": "other wordings of each, where such a model is named (1 to 4)",
     "training.encoder_method": "lora, full (all weights), or auto: full for small encoders",
     "training.encoder_epochs": "for encoders' heads; early stopping ends most sooner",
     "training.full_learning_rate": "where all weights are tuned",

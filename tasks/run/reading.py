@@ -103,9 +103,9 @@ def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:
 def _check_prices(run: RunFile, where: str) -> None:
     """Refuse limits on money beside a hosted model that has no price."""
     asked = [spec.ref for spec in run.models]
-    judging = [run.judge.model] if run.judge else []
+    beside = [run.training.paraphrase_with or "", run.judge.model if run.judge else ""]
     for name, value, refs in (
-        ("budget.money", run.budget.money, asked + judging),
+        ("budget.money", run.budget.money, asked + beside),
         ("limits.money_per_question", run.limits.money_per_question, asked),
     ):
         unpriced = [ref for ref in refs if ref.startswith(HOSTED) and run.price(ref) is None]

@@ -132,6 +132,13 @@ class TrainingSpec(Value):
     encoder_method: Literal["auto", "lora", "full"] = "auto"
     encoder_epochs: float = Field(20, gt=0, le=1000, description="Early stopping ends most sooner.")
     full_learning_rate: float = Field(1e-4, gt=0, lt=1, description="Where all weights are tuned.")
+    paraphrase_with: str | None = Field(None, description="A model that rewords questions.")
+    paraphrases: int = Field(2, ge=1, le=4, description="Of each question, where one is named.")
+
+    @property
+    def rewordings(self) -> int:
+        """How many other wordings of each question that is learnt from are asked for."""
+        return self.paraphrases if self.paraphrase_with else 0
 
     @property
     def rate(self) -> float:

@@ -1,10 +1,12 @@
 """Tunes an encoder for labels: a classification head, with LoRA below it or with all weights."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts import Adapter, LossPoint, ModelRef, Question, Training
+from tasks.artifacts import Adapter, LossPoint, ModelRef, Paraphrase, Question, Training
+from tasks.core.errors import InputError
 from tasks.machine import Meter, device_and_dtype, metered
 from tasks.models.references import base_name
 from tasks.run import TrainingSpec
@@ -12,6 +14,7 @@ from tasks.sampling import hold_out
 from tasks.store import put_folder, scratch
 from tasks.task.known import find_task
 from tasks.training.method import lora_config
+from tasks.training.paraphrase import reworded
 
 PATIENCE = 3  # epochs without a lower validation loss that end a training
 Row = dict[str, Any]
@@ -25,11 +28,13 @@ def train_head(
     spec: TrainingSpec,
     seed: int,
     share: float = 1.0,
+    paraphrases: Sequence[Paraphrase] = (),
 ) -> Training:
     """Tune an encoder on labelled texts, all of whose labels are in `labels`.
 
     A tenth of them is held out to stop early and to choose the checkpoint; with a `share` below 1
-    only the first of the rest are learnt from, in an order drawn from the seed.
+    only the first of the rest are learnt from, in an order drawn from the seed, and paraphrases of
+    these.
 
     Raises:
         InputError: the encoder's files don't fit together, or a text is too long for it.
@@ -53,10 +58,16 @@ def train_head(
         places = [labels.index(find_task(task).target(one)) for one in questions]
         return [{"input_ids": row, "labels": at} for row, at in zip(ids, places, strict=True)]
 
+    more: list[Row] = []
+    for one in reworded(learn, paraphrases):
+        with suppress(InputError):  # too long, but nobody wrote it: nothing is to be mended
+            more += rows([one])
     whole = spec.tunes_fully(sum(part.numel() for part in encoder.parameters()))
     rank = None if whole else spec.rank
     with metered() as meter:
-        trainer = _trained(encoder, tokenizer, (rows(learn), rows(held)), spec, rank, seed, meter)
+        trainer = _trained(
+            encoder, tokenizer, ([*rows(learn), *more], rows(held)), spec, rank, seed, meter
+        )
     return Training(
         adapter=Adapter(
             blob=put_folder(_saved(trainer, base_name(model.ref)), "adapters"),
@@ -69,6 +80,7 @@ def train_head(
         examples=len(learn),
         replayed=0,
         best_step=int(trainer.state.best_global_step or trainer.state.global_step),
+        paraphrased=len(more),
     )
 
 

@@ -6,6 +6,7 @@ from tasks.artifacts import (
     ExampleSet,
     General,
     ModelRef,
+    Paraphrases,
     Passage,
     PathName,
     Prompt,
@@ -19,6 +20,7 @@ from tasks.retrieval.search import open_index
 from tasks.run import TrainingSpec
 from tasks.sampling import shuffled
 from tasks.task.known import find_task
+from tasks.training.paraphrase import read_paraphrases, sentence
 
 
 def train_path(
@@ -31,17 +33,19 @@ def train_path(
     spec: TrainingSpec,
     seed: int,
     share: float = 1.0,
+    paraphrases: Paraphrases | None = None,
 ) -> Training:
     """Fine-tune one path's adapter on the training split, or a share of it; `path` names it.
 
     An encoder learns texts and labels alone. With labelled examples in the prompt, those are the
-    nearest others: never the example itself.
+    nearest others: never the example itself. Paraphrases come with the passages of their question.
     """
-    questions = read_questions(examples, "train")
+    questions, more = read_questions(examples, "train"), read_paraphrases(paraphrases)
     if not model.generates:
         from tasks.training.head import train_head
 
-        return train_head(model, questions, prompt.task, prompt.labels, spec, seed, share)
+        made = train_head(model, questions, prompt.task, prompt.labels, spec, seed, share, more)
+        return _noted(made, paraphrases)
     from tasks.training.finetune import finetune
 
     replay = read_general_text(general, "replay") if general else ()
@@ -52,7 +56,15 @@ def train_path(
         rows = list(zip(questions, retrieve(retrieval, questions, prompt.task), strict=True))
     else:
         rows = grounded(questions, retrieval, spec.without_source, seed)
-    return finetune(model, rows, prompt, replay, spec, seed, share)
+    return _noted(finetune(model, rows, prompt, replay, spec, seed, share, more), paraphrases)
+
+
+def _noted(made: Training, paraphrases: Paraphrases | None) -> Training:
+    """A training that also tells what became of paraphrases, if any were asked for."""
+    if paraphrases is None:
+        return made
+    note = f"learnt from {made.paraphrased} paraphrases as well; {sentence(paraphrases)}"
+    return made.model_copy(update={"notes": (*made.notes, note)})
 
 
 def grounded(

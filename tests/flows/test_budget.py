@@ -52,6 +52,9 @@ def test_each_measured_model_gets_its_share_of_what_those_before_it_left(
     flow.each_model(Stages(), inputs(), PLAN)
     assert [(name, budget.seconds) for name, budget in seen] == [("a", 45), ("b", 60), ("c", 60)]
     assert all(budget.money == math.inf for _, budget in seen)
+    seen.clear()
+    flow.each_model(Stages(), inputs(), PLAN, Cost(seconds=50))  # spent before any model
+    assert [(name, budget.seconds) for name, budget in seen] == [("a", 20), ("b", 10), ("c", 10)]
 
 
 def test_a_race_takes_a_budget_and_two_paths(monkeypatch: pytest.MonkeyPatch) -> None:

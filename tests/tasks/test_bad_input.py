@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from tasks.artifacts import Corpus, ModelRef, Question
 from tasks.data.collect import (
     collect_general,
 )
+from tasks.data.questions import stored
+from tasks.planning.plan import make_plan
 from tasks.results.finished import read_finished
-from tasks.run.reading import Overrides, read_run
+from tasks.run.reading import Overrides, parse_run, read_run
+from tasks.store import put_rows
 from tests.tasks.faults import Case, assert_explained, ids, write
+from tests.tiny import build_tiny_encoder
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -167,6 +172,11 @@ RUNS = [
     Case("", TRANSLATE + LABELS + '[[models]]\nref = "path:m"\n' + JUDGE
          + "[budget]\nmoney = 1\n", "budget.money", "1.0", "a price of openai:j",
          '[prices."j"]'),
+    Case("", HEAD + DATA + MODELS + "[training]\nparaphrases = 0\n", "training.paraphrases", "0",
+         "greater than or equal to 1", "Change"),
+    Case("", HEAD + DATA + '[[models]]\nref = "hf:a/b"\n[budget]\nmoney = 1\n'
+         '[training]\nparaphrase_with = "openai:x"\n', "budget.money", "1.0", "a price of openai:x",
+         '[prices."x"]'),
     Case("", "name = \n", "run.toml", "line 1", "TOML", "Mend"),
     Case("", b"name = '\xff'", "run file", "run.toml", "UTF-8", "adapt init"),
 ]  # fmt: skip
@@ -176,6 +186,34 @@ RUNS = [
 def test_a_run_file_at_fault_is_explained(case: Case, tmp_path: Path) -> None:
     path = write(tmp_path / "run.toml", case.content)
     assert_explained(case, lambda: read_run(path))
+
+
+REWORDING = [
+    Case("", "path:{encoder}", "training.paraphrase_with", "tiny", "this is an encoder", "decoder"),
+    Case("", "path:{absent}", "training.paraphrase_with", "absent", "safetensors", "Point at"),
+    Case("", "gpt-4o", "training.paraphrase_with", "gpt-4o", "openai:name", "prefixes"),
+    Case("", "openai:gpt-4o", "training.paraphrase_with", "OPENAI_API_KEY is not set",
+         "answers here", "another, or none"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REWORDING, ids=ids)
+def test_a_model_that_cannot_paraphrase_is_explained(
+    case: Case, tiny_model: ModelRef, tmp_path: Path
+) -> None:
+    encoder = build_tiny_encoder(tmp_path / "tiny")
+    named = str(case.content).format(encoder=encoder, absent=tmp_path / "absent")
+    run = parse_run({
+        "name": "x", "data": {"documents": "d", "questions": "q"},
+        "models": [{"ref": tiny_model.ref}], "training": {"paraphrase_with": named},
+    })  # fmt: skip
+    rows = [Question(id=f"{n}", question="?", answers=("a",), split="train") for n in range(30)]
+    corpus = Corpus(documents=put_rows([]), count=9)
+    assert_explained(case, lambda: make_plan(run, corpus, stored(rows, ())))
+    untuned = run.model_copy(
+        update={"decision": run.decision.model_copy(update={"paths": ("rag",)})}
+    )
+    assert make_plan(untuned, corpus, stored(rows, ())).paraphraser is None
 
 
 def test_a_folder_without_a_finished_run_is_explained(tmp_path: Path) -> None:

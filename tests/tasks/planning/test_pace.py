@@ -6,6 +6,7 @@ from tasks.planning.pace import (
     hosted_sentences,
     judge_sentences,
     matmul_rate,
+    paraphrase_sentences,
     sentence,
     with_estimates,
 )
@@ -149,3 +150,19 @@ def test_a_search_and_a_learning_curve_take_their_time() -> None:
     # four for an epoch, two of them for two, one for three: 7 epochs instead of 3
     assert searched["finetune"] - plain["finetune"] > plain["finetune"] / 3
     assert curved["finetune"] > 1.5 * plain["finetune"]
+
+
+def test_paraphrases_are_trained_on_and_told_before_they_are_asked_for() -> None:
+    spec = {"replay": 0.0, "paraphrase_with": "openai:m", "paraphrases": 3}
+    run, plain = run_file(**spec), estimate(run_file(replay=0.0))  # type: ignore[arg-type]
+    most = estimate(run)
+    assert most["rag"] == plain["rag"]
+    assert most["finetune"] - plain["finetune"] > 2 * (plain["finetune"] - plain["prompt"])
+    counts = (SplitCount(split="train", kind="all", count=100),)
+    examples = ExampleSet(questions=Blob(uri="u", sha="s", bytes=1), counts=counts)
+    hosted = ModelRef(ref="openai:m", name="m", size_class="large", open_weights=False)
+    local = ModelRef(ref="path:/m", name="m", size_class="small", params=1e9)
+    told = "is asked for up to 270 paraphrases of training questions first"
+    assert paraphrase_sentences(run, examples, None, 1e11) == ()
+    assert paraphrase_sentences(run, examples, hosted, 1e11) == (f"openai:m {told}.",)
+    assert paraphrase_sentences(run, examples, local, 1e11) == (f"path:/m {told}, about 15 min.",)

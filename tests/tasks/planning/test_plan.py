@@ -263,9 +263,9 @@ def test_a_judge_that_cannot_be_asked_stops_the_run(tiny: str, tmp_path: Path) -
     encoder = f"path:{build_tiny_encoder(tmp_path / 'encoder')}"
     cases = [
         (judged(encoder, tiny), encoder, "writes text; this is an encoder", "Name a decoder"),
-        (judged("openai:j", tiny), "openai:j (no key: OPENAI_API_KEY", "answers here", "[judge]"),
+        (judged("openai:j", tiny), "openai:j (no key: OPENAI_API_KEY", "answers here", "or none"),
         (judged("hf:mistralai/Mistral-7B-v0.3", tiny, limits={"memory_gib": 2}),
-         "GiB (estimated) of 2.0 GiB there", "answers here", "another judge"),
+         "GiB (estimated) of 2.0 GiB there", "answers here", "name another"),
     ]  # fmt: skip
     for run, value, allowed, remedy in cases:
         assert_explained(Case("", "", "judge.model", value, allowed, remedy), lambda: plan(run))  # noqa: B023
