@@ -13,10 +13,11 @@ from flows.build_index import show
 from flows.changes import collect_changed, follow_changed
 from flows.collecting import collect_data, collect_knowledge
 from flows.judging import agree, collect_labelled
-from flows.measure import Inputs, Measured, measure, measure_running
+from flows.measure import Measured, measure, measure_running
 from flows.race import race
 from flows.rewording import reword
 from flows.steps import Stages, step
+from flows.systems import Inputs
 from tasks.artifacts import PathName
 from tasks.core.decide import Verdict
 from tasks.core.race import Cost

@@ -10,21 +10,9 @@ from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from flows.judging import judge_card
-from flows.measure import (
-    Built,
-    Inputs,
-    Measured,
-    base_of,
-    build,
-    conclude,
-    is_checked,
-    know,
-    known,
-    part,
-    tune,
-    wait,
-)
+from flows.measure import Measured, conclude, known
 from flows.steps import Stages, step
+from flows.systems import Built, Inputs, base_of, build, is_checked, know, part, tune, wait
 from tasks.artifacts import Answer, Answers, GeneralScore, PathName, Scorecard, Training
 from tasks.artifacts import Cost as Took
 from tasks.core.decide import Verdict

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from flows import adapt as flow
-from flows.measure import Inputs, Measured
+from flows.measure import Measured
 from flows.steps import Stages
+from flows.systems import Inputs
 from tasks.artifacts import Blob, ExampleSet, ModelRef
 from tasks.core.race import Cost
 from tasks.results.outcome import Plan, Planned

@@ -9,8 +9,8 @@ from prefect import flow
 
 from flows import judging as joined
 from flows.judging import agree, collect_labelled, judge_card
-from flows.measure import Built, Inputs, score
 from flows.steps import Stages
+from flows.systems import Built, Inputs, score
 from tasks.artifacts import ExampleSet, Judge, ModelRef, Question, System
 from tasks.evaluation import judging
 from tasks.evaluation.evaluate import choose_prompt

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.measure import Inputs, measure_running
+from flows.measure import measure_running
+from flows.systems import Inputs
 from tasks.artifacts import (
     ExampleSet,
     ModelRef,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.collecting import collect_data
-from flows.measure import Inputs
 from flows.race import Lane, advised, run_out
 from flows.steps import step
+from flows.systems import Inputs
 from tasks.artifacts import Corpus, ExampleSet, Scorecard
 from tasks.core.race import UNLIMITED, Cost, Measure, State, Train, record
 from tasks.core.race_replay import answered
