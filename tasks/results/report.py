@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic_core import to_json
 
 from tasks.artifacts import SCHEMA_VERSION
-from tasks.core.decide import Verdict
+from tasks.core.decide import TestScore, Verdict
 from tasks.models.references import runs_already
 from tasks.results.across_report import across_sentence, render_across
 from tasks.results.comparison import COMPARISON, render_comparison
@@ -131,11 +131,7 @@ def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
     if verdict.race is not None:
         parts += render_race(verdict.race)
     if verdict.test is not None:
-        test = verdict.test
-        parts.append(
-            f"On {test.n} test questions that nothing else has seen: {metric_name(test.metric)} "
-            f"{interval_text(test.score)}. This test split has been read {test.times_read} time(s)."
-        )
+        parts.append(_tested(verdict.test))
     if cards:
         parts += ["### What was measured", quality(cards), corpus(cards), costs(record, cards)]
         parts += estimates(record, verdict.model, cards)
@@ -145,6 +141,18 @@ def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
     if len(cards) > 1:
         parts += differences(cards, verdict.path)
     return parts
+
+
+def _tested(test: TestScore) -> str:
+    """The score that no choice rests on, and how far it still can be trusted as such."""
+    score = f"{metric_name(test.metric)} {interval_text(test.score)}"
+    text = f"On {test.n} test questions that no path learnt or was chosen by: {score}."
+    if test.times_read > 1:
+        text += (
+            f" {test.times_read} systems have been tested on them by now, this one included: "
+            "whoever chooses among these by their test scores wants fresh questions."
+        )
+    return text
 
 
 def _reasoning(verdict: Verdict) -> list[str]:

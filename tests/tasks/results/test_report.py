@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.artifacts import Constraints, CorpusScore, Scorecard
+from tasks.core.decide import TestScore
 from tasks.core.stats import Interval
 from tasks.models.spending import Spent
 from tasks.results.outcome import Outcome
@@ -49,6 +50,19 @@ def test_undecided_verdict_says_how_many_questions_would_settle_it(record: RunRe
     sentence = verdict_sentence(record, undecided)
     assert sentence.startswith("**Measured, undecided: `prompt`**")
     assert "about 40 more questions would settle it" in sentence
+
+
+def test_test_questions_that_several_systems_answered_are_said_to_be_worn(
+    record: RunRecord,
+) -> None:
+    for times, worn in ((1, False), (3, True)):
+        measured, *others = record.outcome.verdicts
+        tested = TestScore("f1", Interval(0.5, 0.4, 0.6), 20, times)
+        verdicts = (replace(measured, test=tested), *others)
+        outcome = record.outcome.model_copy(update={"verdicts": verdicts})
+        told = render_report(record.model_copy(update={"outcome": outcome}))
+        assert "On 20 test questions that no path learnt or was chosen by: token F1 0.500" in told
+        assert ("3 systems have been tested on them by now" in told) == worn
 
 
 def test_paths_are_shown_with_quality_cost_and_how_energy_was_had(report: str) -> None:
