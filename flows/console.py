@@ -74,7 +74,8 @@ def print_advice(advice: Advice, as_json: bool) -> None:
         gain = f"{one.gain.value:+6.1f}  ({one.gain.low:+.1f} to {one.gain.high:+.1f})"
         ruled = "  vetoed" if one.vetoes else ""
         console.print(f"  {number}. {one.path:13}{'' if one.path == 'prompt' else gain}{ruled}")
-    console.print(f"Size rule ({advice.size_class}): {advice.rule.path or '-'}. {advice.rule.text}")
+    said = advice.rule.path or "does not commit"
+    console.print(f"Size rule ({advice.size_class}): {said}. {advice.rule.text}")
     console.print(f"Evidence: {advice.evidence.path}. {advice.evidence.text}")
     console.print("Nearest published results:")
     for case in advice.evidence.cases:
@@ -138,4 +139,5 @@ def print_written(written: Written) -> None:
         console.print("The questions' splits share documents: share_documents = true is set.")
     console.print(f"Written: {written.path}")
     console.print(f"Next:\n  {program('adapt')} doctor {written.path}")
+    console.print(f"  {program('adapt')} run {written.path} --plan")
     console.print(f"  {program('adapt')} run {written.path}")

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from flows.console import out, print_json
 from flows.console_outcome import print_across, print_reasoning, sentence
+from tasks.results.markdown import short
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +67,7 @@ def _print_model(console: Console, model: ModelPlan) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
+    return "" if value is None else short(value)
 
 
 def print_explanation(explanation: Explanation, as_json: bool) -> None:
@@ -94,7 +95,8 @@ def _print_explained(console: Console, one: Explained) -> None:
         if fate.score is not None:
             low, high = fate.score.low, fate.score.high
             score = f"{one.metric} {fate.score.value:.3f} ({low:.3f} to {high:.3f}), n {fate.n}"
-        console.print(f"  {fate.path:13}{'chosen  ' if fate.chosen else ''}{score}: {fate.why}")
+        told = f"{score}: {fate.why}" if fate.why else score
+        console.print(f"  {fate.path:13}{'chosen' if fate.chosen else '':8}{told}")
     for flip in one.flip_when:
         console.print(f"Flip when: {flip}")
     if one.apart:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.core.claims import Choice, Margin, Measured, Settings, choose
+from tasks.core.claims import Choice, Margin, Measured, Settings, choose, claims_text
 from tasks.core.flip import FlipWhen, flip_when
 from tasks.core.stats import Interval, mean_interval
 
@@ -109,7 +109,7 @@ def _reasons(
         won = [
             f"{margin.path} ({chosen.path}) beats {margin.over} by {margin.gain:.3f}, at least "
             f"{margin.low:.3f} (minimal gain {least:g}, confidence {settings.confidence:g} shared "
-            f"by {claims} {'claim' if claims == 1 else 'claims'})"
+            f"by {claims_text(claims)})"
             for margin in choice.margins
             if margin.path == choice.path
         ]

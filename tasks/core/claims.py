@@ -212,20 +212,28 @@ def _most(counts: Sequence[int | None]) -> int | None:
     return max(known) if len(known) == len(counts) else None
 
 
+def claims_text(count: int) -> str:
+    """How many claims share an error, for people."""
+    return f"{count} {'claim' if count == 1 else 'claims'}"
+
+
 def _won(path: str, leader: str, margins: Sequence[Margin], contest: _Contest) -> tuple[str, ...]:
     settings = contest.settings
     reasons = [
         f"{path} beats {margin.over} by {margin.gain:.3f}, at least {margin.low:.3f} "
         f"(minimal gain {settings.min_gain:g}, confidence {settings.confidence:g} shared by "
-        f"{len(contest.allowed) - 1} claims)"
+        f"{claims_text(len(contest.allowed) - 1)})"
         for margin in margins
         if margin.path == path
     ]
     if leader != path:
         ahead = contest.means[leader] - contest.means[path]
+        open_claims = [one for one in margins if one.path == leader and not one.claim]
+        worst = min(open_claims, key=lambda margin: margin.low)
         reasons.append(
-            f"{leader} has a mean {ahead:.3f} higher, which is not shown to exceed the minimal "
-            f"gain {settings.min_gain:g} over every simpler path"
+            f"{leader} has a mean {ahead:.3f} higher, but is not shown to gain more than "
+            f"{settings.min_gain:g} over every simpler path: over {worst.over} it is at least "
+            f"{worst.low:.3f}"
         )
     return tuple(reasons)
 

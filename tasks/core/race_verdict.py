@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from tasks.core.claims import Choice, Margin
+from tasks.core.claims import Choice, Margin, claims_text
 from tasks.core.race_board import Board, Seen
 from tasks.core.race_state import WHOLE, Contender, Cost, Race
 from tasks.core.sequential import critical, levels
@@ -213,7 +213,7 @@ def _won(best: Ended, pairs: Sequence[_Pair], race: Race) -> tuple[str, ...]:
     return tuple(
         f"{pair.path} beats {pair.over} by {pair.margin.gain:.3f}, at least {pair.margin.low:.3f} "
         f"(minimal gain {race.settings.min_gain:g}, confidence {race.settings.confidence:g} "
-        f"shared by {len(race.contenders) - 1} claims and {len(race.looks)} looks)"
+        f"shared by {claims_text(len(race.contenders) - 1)} and {len(race.looks)} looks)"
         for pair in pairs
         if pair.path == best.path
     )

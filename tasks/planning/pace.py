@@ -209,10 +209,15 @@ def paraphrase_sentences(
     return (f"{text}, about {_minutes(seconds)}." if seconds else f"{text}.",)
 
 
-def sentence(seconds: dict[PathName, float]) -> str:
+def sentence(seconds: dict[PathName, float], *, raced: bool = False) -> str:
     """The estimate for people, with a smaller run beside it where the whole is long."""
     total = START_SECONDS + sum(seconds.values())
     device, _ = device_and_dtype()
+    if raced:
+        return (
+            f"Measuring all of it would take about {_minutes(total)} on this machine ({device}, "
+            f"{dtype_name()}); the budget buys a part."
+        )
     text = f"About {_minutes(total)} on this machine ({device}, {dtype_name()}) if nothing is"
     text += " cached; the same command goes on where a run was stopped."
     untrained = START_SECONDS + sum(s for path, s in seconds.items() if not is_tuned(path))

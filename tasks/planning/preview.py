@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 from tasks.artifacts import Corpus, ExampleSet, PathName, Question, Split, Value
+from tasks.core.claims import claims_text
 from tasks.core.race_board import Board
 from tasks.core.race_state import Contender
 from tasks.core.sequential import detectable, questions_for
@@ -123,7 +124,7 @@ def notes(
         *pace.paraphrase_sentences(run, examples, plan.paraphraser, rate),
         *pace.hosted_sentences(run, examples, plan.models),
         *pace.judge_sentences(run, examples, plan),
-        pace.sentence(estimates),
+        pace.sentence(estimates, raced=run.budget.given),
     )
 
 
@@ -164,13 +165,15 @@ def power_sentence(power: Power) -> str:
     """The same for people."""
     asked = f"{power.questions} dev examples"
     if power.documents is not None:
-        asked = f"{power.questions} dev questions about {power.documents} documents"
+        asked = f"{power.questions} dev questions"
+        if power.documents < power.questions:  # those about no document stand for themselves
+            asked += f" in {power.documents} groups (about one document each)"
     text = f"{asked} cannot show any gain with a chance of 80%"
     if power.least_gain is not None:
         text = (
             f"{asked} show a true gain of {power.least_gain:.3f} or more over min_gain "
             f"{power.min_gain:g} with a chance of 80%, at confidence {power.confidence:g} "
-            f"shared by {power.claims} claims"
+            f"shared by {claims_text(power.claims)}"
         )
     if power.questions_for is not None and (power.least_gain or 1) > power.wanted_gain:
         text += f"; a gain of {power.wanted_gain:g} would take about {power.questions_for}"

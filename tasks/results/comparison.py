@@ -14,10 +14,11 @@ from tasks.results.dimensions import (
     on_front,
     paid_back,
 )
-from tasks.results.markdown import bullets, metric_name, table
+from tasks.results.markdown import bullets, metric_name, short, table
 from tasks.results.record import RunRecord
 
 COMPARISON = "comparison.md"
+ASKED_FOR = "docs/obstacles.md says what asks for each"
 
 
 def render_comparison(record: RunRecord) -> list[str]:
@@ -43,19 +44,23 @@ def render_comparison(record: RunRecord) -> list[str]:
 def _page(record: RunRecord, cards: Sequence[Scorecard]) -> list[str]:
     found = measures(record, cards)
     paths = [str(card.path) for card in cards]
+    seen = [one for one in found if any(one.seen.values())]
     rows = [
         (one.dimension, one.name, *(_number(one.seen[path]) for path in paths), _best(one))
-        for one in found
+        for one in seen
     ]
     heads = ("dimension", "measure", *(f"`{path}`" for path in paths), "best")
     primary, correct = (metric_name(name) for name in (cards[0].primary, correct_metric(cards[0])))
     note = (
         f"Scores are {primary}; a correct answer is one by {correct}. In brackets 95% intervals; a "
         "number without one was measured once. The best is followed by those whose interval "
-        f"reaches its own. Energy: {_methods(cards)}."
+        f"reaches its own; a process's peak holds what was loaded before, and ranks nothing. "
+        f"Energy: {_methods(cards)}."
     )
+    unseen = [one.name for one in found if one not in seen]
+    missing = f"Not measured in this run: {', '.join(unseen)} ({ASKED_FOR})." if unseen else ""
     return [
-        table(heads, rows), note,
+        table(heads, rows), note, missing,
         table(("dimension", "where each path wins"), _wins(found, paths)),
         bullets(_crossover(one) for one in paid_back(record, cards)),
     ]  # fmt: skip
@@ -83,12 +88,12 @@ def _number(seen: Interval | None) -> str:
     if seen is None:
         return "not measured"
     if seen.low == seen.high:
-        return "never correct" if isinf(seen.value) else f"{seen.value:.3g}"
-    return f"{seen.value:.3g} [{_end(seen.low)}, {_end(seen.high)}]"
+        return "never correct" if isinf(seen.value) else short(seen.value)
+    return f"{short(seen.value)} [{_end(seen.low)}, {_end(seen.high)}]"
 
 
 def _end(value: float) -> str:
-    return "unbounded" if isinf(value) else f"{value:.3g}"
+    return "unbounded" if isinf(value) else short(value)
 
 
 def _methods(cards: Sequence[Scorecard]) -> str:

@@ -18,19 +18,21 @@ WH = 1000.0  # in a kWh
 class Measure(NamedTuple):
     """One number of every path, None where it was not measured; `least`: the lowest is best.
 
-    A number that was measured once is an interval of no width.
+    A number that was measured once is an interval of no width. What is not `ranked` is told, and
+    nothing is best in it.
     """
 
     dimension: str
     name: str
     seen: Mapping[str, Interval | None]
     least: bool = False
+    ranked: bool = True
 
     @property
     def best(self) -> tuple[str, ...]:
         """The path with the best number, then those whose intervals reach its own."""
         known = {path: one for path, one in self.seen.items() if one is not None}
-        if len(known) < 2:
+        if len(known) < 2 or not self.ranked:
             return ()
         sign = -1 if self.least else 1
         ranked = sorted(known, key=lambda path: -sign * known[path].value)
@@ -47,10 +49,15 @@ def measures(record: RunRecord, cards: Sequence[Scorecard]) -> tuple[Measure, ..
     by_source = _by_source(record, cards)
     correct = correct_metric(cards[0])
     waits = any("seconds_p95" in card.metrics for card in cards)
+    whole = any(card.cost.get("device") == "cpu" for card in cards)
+    peak = "of the whole process at its peak" if whole else "at its peak"
     priced = any("money_per_question" in card.metrics for card in cards)
 
-    def measure(dimension: str, name: str, read: Read, least: bool = False) -> Measure:
-        return Measure(dimension, name, {card.path: _as(read(card)) for card in cards}, least)
+    def measure(
+        dimension: str, name: str, read: Read, least: bool = False, *, ranked: bool = True
+    ) -> Measure:
+        seen = {str(card.path): _as(read(card)) for card in cards}
+        return Measure(dimension, name, seen, least, ranked)
 
     def metric(name: str) -> Read:
         return lambda card: card.metrics.get(name)
@@ -74,7 +81,13 @@ def measures(record: RunRecord, cards: Sequence[Scorecard]) -> tuple[Measure, ..
         measure(adapt, "on misspelled questions", metric("misspelled")),
         measure(adapt, "lost to misspelling", metric("lost_to_misspelling"), True),
         measure(adapt, "seconds to train", _train_seconds, True),
-        measure(adapt, "GiB at its peak, answering", lambda c: c.cost.get("answer_peak_gib"), True),
+        measure(
+            adapt,
+            f"GiB {peak}, answering",
+            lambda c: c.cost.get("answer_peak_gib"),
+            True,
+            ranked=not whole,
+        ),
         measure(accuracy, "all dev questions", metric(cards[0].primary)),
         measure(accuracy, "correct answers", metric(correct)),
         measure(accuracy, "unanswerable questions refused", metric("refused_unanswerable")),

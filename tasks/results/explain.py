@@ -128,7 +128,7 @@ def fates(verdict: Verdict, cards: Sequence[Scorecard], order: Sequence[str]) ->
 def _why(verdict: Verdict, path: str, measured: bool) -> str:
     vetoes = [veto for veto in verdict.vetoes if veto.path == path]
     if vetoes:
-        return "; ".join(f"{veto.text} ({veto.basis})" for veto in vetoes)
+        return "; ".join(f"{veto.text.removeprefix(f'{path}: ')} ({veto.basis})" for veto in vetoes)
     if path == verdict.path:
         return verdict.reasons[0]
     own = [margin for margin in verdict.margins if margin.path == path]
@@ -143,7 +143,7 @@ def _why(verdict: Verdict, path: str, measured: bool) -> str:
     elif own:
         text = "ahead of every simpler path, and so is a costlier one"
     else:
-        text = "" if ended else ("no path had to beat it" if measured else "not measured")
+        text = "no path had to beat it" if measured and not ended else ""
     return "; ".join(part for part in (text, ended) if part)
 
 

@@ -37,6 +37,11 @@ def interval_text(interval: Interval) -> str:
     return f"{interval.value:.3f} [{number_text(interval.low)}, {number_text(interval.high)}]"
 
 
+def short(value: float) -> str:
+    """A number to three digits, or whole where it has more."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def number_text(value: float) -> str:
     """A number to three places, or that it has no bound."""
     return "unbounded" if isinf(value) else f"{value:.3f}"

@@ -48,7 +48,9 @@ def write_outputs(record: RunRecord) -> Path:
         "report.md": render_report(record),
     }
     if page := render_comparison(record):
-        texts[COMPARISON] = "\n\n".join((*page, f"![Quality against seconds]({PLOT})")) + "\n"
+        title = f"# {record.run.name}: the comparison on one page"
+        plot = f"![Quality against seconds]({PLOT})"
+        texts[COMPARISON] = "\n\n".join((title, _opening(record), *page[1:], plot)) + "\n"
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
@@ -177,7 +179,10 @@ def _reasoning(verdict: Verdict) -> list[str]:
     if verdict.vetoes:
         parts += ["### Ruled out", bullets(f"{v.text} ({v.basis})." for v in verdict.vetoes)]
     flips = bullets(flip.text for flip in verdict.flip_when)
-    parts += ["### What would turn it", flips or "No change of one setting or limit would."]
+    parts += [
+        "### What would turn it",
+        flips or "No change of one setting, or of a limit that is set, would.",
+    ]
     return parts
 
 

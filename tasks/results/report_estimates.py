@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.artifacts import Scorecard
-from tasks.results.markdown import table
+from tasks.results.markdown import short, table
 from tasks.results.outcome import Estimate
 from tasks.results.record import RunRecord
 
@@ -42,7 +42,7 @@ def _rows(
         ("seconds to train", told.train_seconds, training.cost.seconds if training else None),
     )
     return [
-        (f"`{card.path}`", what, f"{guess:.3g}", *_beside(guess, seen))
+        (f"`{card.path}`", what, short(guess), *_beside(guess, seen))
         for what, guess, seen in pairs
         if guess is not None
     ]
@@ -51,4 +51,4 @@ def _rows(
 def _beside(guess: float, seen: float | None) -> tuple[str, str]:
     if seen is None:
         return "not measured", "-"
-    return f"{seen:.3g}", f"{seen / guess:.2f}" if guess else "-"
+    return short(seen), f"{seen / guess:.2f}" if guess else "-"

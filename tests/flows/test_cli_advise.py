@@ -11,7 +11,8 @@ def test_advise_shows_rule_and_evidence_apart_with_cases_vetoes_and_flips(adapt)
     assert code == 0
     assert out.startswith("Advice: ")
     for part in (
-        "points of 100 (80% interval)", "Size rule (mid): -.", "Evidence: finetune.", "arXiv:",
+        "points of 100 (80% interval)", "Size rule (mid): does not commit.",
+        "Evidence: finetune.", "arXiv:",
         "Vetoed: finetune: about 39.1 GiB", "Flip when: finetune if memory_gib is at least",
         "Not known, and counted as such: changes, exposure, covers",
     ):  # fmt: skip

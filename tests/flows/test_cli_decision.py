@@ -113,7 +113,7 @@ def test_a_plan_tells_what_is_tried_skipped_and_shown_before_anything_is_loaded(
     assert "plan skip" in out
     assert "of 12.0 GiB there" in out
     assert "OPENAI_API_KEY is not set" in out
-    assert "30 dev questions about" in out
+    assert "30 dev questions in" in out
     assert "with a chance of 80%" in out
     assert not Path("runs").exists() or "cut" not in {path.name for path in Path("runs").iterdir()}
     code, out, _ = adapt("run", str(runfile), "--plan", "--budget-seconds", "1e6", "--json")
