@@ -1,6 +1,6 @@
 """Pictures: what each system scores and what an answer takes; which labels are taken for which."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.artifacts import Answer, Scorecard
 from tasks.core.labels import confusion
 from tasks.results.dimensions import on_front
+from tasks.results.markdown import metric_name
 from tasks.results.record import seconds_per_question
 from tasks.task.metrics import bounds
 
@@ -18,14 +19,20 @@ if TYPE_CHECKING:
 COLOURS = {"prompt": "#4477AA", "rag": "#228833", "finetune": "#EE6677", "finetune+rag": "#AA3377"}
 MARKERS = "osD^vP"
 INK, FAINT, FRONT = "#222222", "#DDDDDD", "#888888"
+RING: dict[str, Any] = {
+    "marker": "o", "markersize": 16, "markerfacecolor": "none", "markeredgecolor": "#222222",
+    "linestyle": "",
+}  # fmt: skip
 HALF = 0.5  # share of a row from which a cell is dark, and its number white
 
 
-def plot_quality_cost(cards: Sequence[Scorecard], target: Path) -> Path:
+def plot_quality_cost(
+    cards: Sequence[Scorecard], target: Path, chosen: Collection[tuple[str, str | None]] = ()
+) -> Path:
     """Draw the primary metric with its interval over seconds a question, as PNG.
 
     `cards` are dev scorecards, at least one; a logarithmic x axis. A line joins the Pareto front:
-    those that no other beats in both.
+    those that no other beats in both. Model and path of what was `chosen` are ringed.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -34,13 +41,17 @@ def plot_quality_cost(cards: Sequence[Scorecard], target: Path) -> Path:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     models = list(dict.fromkeys(card.model for card in cards))
+    markers = {model: MARKERS[at % len(MARKERS)] for at, model in enumerate(models)}
     _draw_front(axes, cards)
     for card in cards:
-        marker = MARKERS[models.index(card.model) % len(MARKERS)]
-        _draw(axes, card, marker, card.path if len(models) == 1 else f"{card.model} {card.path}")
+        _draw(axes, card, markers[card.model], ringed=(card.model, card.path) in chosen)
     _dress(axes, cards)
     if len(models) == 1:
         axes.set_title(models[0], loc="left", color=INK, fontsize=11)
+    figure.legend(
+        handles=_keys(cards, markers, ringed=bool(chosen)), loc="outside right upper",
+        frameon=False, fontsize=8, labelcolor=INK, labelspacing=0.9,
+    )  # fmt: skip
     figure.savefig(target)
     return target
 
@@ -48,19 +59,12 @@ def plot_quality_cost(cards: Sequence[Scorecard], target: Path) -> Path:
 def _draw_front(axes: Any, cards: Sequence[Scorecard]) -> None:
     by_name = {(card.model, str(card.path)): card for card in cards}
     front = [by_name[name] for name in on_front(cards)]
-    axes.plot(
-        [seconds_per_question(card) for card in front],
-        [card.metrics[card.primary].value for card in front],
-        color=FRONT,
-        linestyle="--",
-        linewidth=1,
-        zorder=1,
-        label="Pareto front",
-    )
-    axes.legend(loc="lower right", frameon=False, fontsize=8)
+    seconds = [seconds_per_question(card) for card in front]
+    quality = [card.metrics[card.primary].value for card in front]
+    axes.plot(seconds, quality, color=FRONT, linestyle="--", linewidth=1, zorder=1)
 
 
-def _draw(axes: Any, card: Scorecard, marker: str, label: str) -> None:
+def _draw(axes: Any, card: Scorecard, marker: str, *, ringed: bool) -> None:
     quality, seconds = card.metrics[card.primary], seconds_per_question(card)
     axes.errorbar(
         seconds,
@@ -72,14 +76,23 @@ def _draw(axes: Any, card: Scorecard, marker: str, label: str) -> None:
         elinewidth=1.5,
         capsize=4,
     )
-    axes.annotate(
-        label,
-        (seconds, quality.value),
-        xytext=(9, 5),
-        textcoords="offset points",
-        color=INK,
-        fontsize=9,
-    )
+    if ringed:
+        axes.plot(seconds, quality.value, **RING)
+
+
+def _keys(cards: Sequence[Scorecard], markers: Mapping[str, str], *, ringed: bool) -> list[Any]:
+    """What colours, shapes, the ring and the line stand for; one model's shape needs no word."""
+    from matplotlib.lines import Line2D
+
+    def key(label: str, **style: Any) -> Any:
+        return Line2D([], [], label=label, **{"linestyle": "", **style})
+
+    paths = dict.fromkeys(card.path for card in cards)
+    keys = [key(path, marker="o", color=COLOURS[path]) for path in paths]
+    if len(markers) > 1:
+        keys += [key(model, marker=shape, color=FRONT) for model, shape in markers.items()]
+    keys += [key("chosen", **RING)] if ringed else []
+    return [*keys, key("Pareto front", color=FRONT, linestyle="--", linewidth=1)]
 
 
 def plot_confusion(answers: Sequence[Answer], title: str) -> "Figure":
@@ -118,14 +131,14 @@ def _arm(length: float) -> float:
 def _dress(axes: Any, cards: Sequence[Scorecard]) -> None:
     seconds = [seconds_per_question(card) for card in cards]
     axes.set_xscale("log")
-    axes.set_xlim(min(seconds) / 1.6, max(seconds) * 2.2)  # room for the labels on the right
+    axes.set_xlim(min(seconds) / 1.6, max(seconds) * 1.6)
     if bounds(cards[0].primary) == (0, 1):
         axes.set_ylim(0, 1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     few = max(seconds) / min(seconds) < 10  # less than a decade has too few major ticks to read
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:.2g}" if few else "")
     axes.set_xlabel("seconds per question (log scale)", color=INK)
-    axes.set_ylabel(f"{cards[0].primary} on dev questions, 95% interval", color=INK)
+    axes.set_ylabel(f"{metric_name(cards[0].primary)} on dev questions, 95% interval", color=INK)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK, which="both", labelsize=8)

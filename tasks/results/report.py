@@ -34,7 +34,8 @@ def write_outputs(record: RunRecord) -> Path:
         "scorecards": [json.loads(card.model_dump_json()) for card in record.scorecards],
     }
     if record.cards("dev"):
-        plot_quality_cost(record.cards("dev"), folder / PLOT)
+        chosen = {(verdict.model, verdict.path) for verdict in record.outcome.verdicts}
+        plot_quality_cost(record.cards("dev"), folder / PLOT, chosen)
     if record.learning:
         plot_learning(record.learning, folder / CURVE)
     if record.races:
