@@ -226,10 +226,10 @@ def _won(path: str, leader: str, margins: Sequence[Margin], contest: _Contest) -
         for margin in margins
         if margin.path == path
     ]
-    if leader != path:
+    missing = [one for one in margins if one.path == leader and not one.claim]
+    if missing:  # never of a leader that is the winner
         ahead = contest.means[leader] - contest.means[path]
-        open_claims = [one for one in margins if one.path == leader and not one.claim]
-        worst = min(open_claims, key=lambda margin: margin.low)
+        worst = min(missing, key=lambda margin: margin.low)
         reasons.append(
             f"{leader} has a mean {ahead:.3f} higher, but is not shown to gain more than "
             f"{settings.min_gain:g} over every simpler path: over {worst.over} it is at least "

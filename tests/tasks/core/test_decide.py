@@ -35,6 +35,18 @@ def test_costlier_path_must_beat_every_simpler_one() -> None:
     assert found.path == "rag"
 
 
+def test_the_best_mean_that_does_not_win_is_told_with_the_path_that_stops_it() -> None:
+    found = decide(table({"prompt": 0.3, "rag": 0.6, "finetune": 0.61}), (), Settings())
+    assert (found.path, found.leader) == ("rag", "finetune")
+    (low,) = (one.low for one in found.margins if (one.path, one.over) == ("finetune", "rag"))
+    assert found.reasons[-1].endswith(f"over rag it is at least {low:.3f}")
+
+
+def test_a_path_that_may_be_worse_wins_although_the_simplest_has_the_best_mean() -> None:
+    found = decide(table({"prompt": 0.6, "rag": 0.58}), (), Settings(min_gain=-0.5))
+    assert (found.path, found.leader, len(found.reasons)) == ("rag", "prompt", 1)
+
+
 def test_last_claimant_in_the_order_wins() -> None:
     found = decide(table({"prompt": 0.2, "rag": 0.5, "finetune": 0.8}), (), Settings())
     assert found.path == "finetune"

@@ -10,6 +10,7 @@ from tasks.prompts import chat
 from tasks.run import TrainingSpec
 from tasks.store import local_folder
 from tasks.task.question_answering import target
+from tasks.training import method
 from tasks.training.finetune import finetune
 from tasks.training.method import check_method, load_to_train, lora_config
 from tests.tasks.training.test_finetune import PROMPT, SPEC, bare, questions
@@ -79,8 +80,10 @@ def test_all_weights_learn_at_a_rate_of_their_own() -> None:
     assert TrainingSpec().rate == TrainingSpec().learning_rate
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may well train at 4 bits")
-def test_four_bits_are_refused_where_there_is_no_gpu(tiny_model: ModelRef) -> None:
+def test_four_bits_are_refused_where_there_is_no_gpu(
+    tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(method, "device_and_dtype", lambda: ("cpu", torch.float32))
     spec = TrainingSpec(method="qlora")
     with pytest.raises(InputError) as caught:
         check_method(spec)
