@@ -34,7 +34,6 @@ from tasks.prompts import is_tuned
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
 from tasks.store import get_rows
-from tasks.task.metrics import values
 
 answer_block = step(blocks.answer_block, "answer block", tensors=True)
 T = TypeVar("T")
@@ -103,6 +102,7 @@ class Lane:
     def __init__(self, stages: Stages, inputs: Inputs, planned: Planned) -> None:
         self.stages, self.inputs, self.planned = stages, inputs, planned
         self.questions = blocks.race_questions(inputs.examples, inputs.run.seed)
+        self.labels = blocks.raced_labels(self.questions, inputs.run.decision.primary)
         self.ends = (0, *block_ends(sizes_of(self.questions)))
         self.built: dict[tuple[str, float], Built] = {}
         self.answers: dict[tuple[str, float], list[Answers]] = {}
@@ -186,7 +186,7 @@ class Lane:
             )
             self.answers.setdefault(key, []).append(answers)
             rows = get_rows(answers.blob, Answer)
-            scores += values(rows, self.inputs.run.decision.primary)
+            scores += blocks.recorded(rows, self.inputs.run.decision.primary, self.labels)
             cost, price = cost.plus(paid), price.plus(_price(answers.cost, self._money(rows)))
         return Taken(cost, price, tuple(scores))
 

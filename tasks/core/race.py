@@ -141,16 +141,17 @@ def _spares(board: Board, contender: Contender, pilot: float) -> bool:
 
 def _best_end(board: Board, contender: Contender, leader: Contender, share: float) -> float:
     """By how much the training may at most end ahead of the leader, on questions all answered."""
-    every = sorted(board.trained.get(str(contender.training), ()))
-    keys = [(UNTRAINED, (contender.base, UNTRAINED)), *((at, (contender.path, at)) for at in every)]
-    curve = [(at, board.scores[key]) for at, key in keys if at <= share and key in board.scores]
-    points = curve if share > 0 else []
-    against = board.scores.get((leader.path, board.entry(leader) or UNTRAINED))
-    if against is None:
+    shares = sorted(at for at in board.trained.get(str(contender.training), ()) if at <= share)
+    keys = [(contender.base or "", UNTRAINED), *((contender.path, at) for at in shares)]
+    keys = [key for key in keys if share > 0 and board.count(*key)]
+    answered = board.answered(leader), *(board.count(*key) for key in keys)
+    stop = min(board.race.looks[-1], *answered)
+    leading = board.values(leader.path, board.entry(leader), stop)
+    if not stop or leading is None:
         return math.inf
-    stop = min(len(against), *(len(scores) for _, scores in points), board.race.looks[-1])
-    cut = [(at, scores[:stop]) for at, scores in points]
-    return best_end(cut, against[:stop], board.documents(stop))
+    curve = [(key[1], board.values(*key, stop)) for key in keys]
+    points = [(at, values) for at, values in curve if values is not None]
+    return best_end(points, leading, board.documents(stop))
 
 
 def _contest(board: Board, contender: Contender, share: float) -> Spend | Ended:

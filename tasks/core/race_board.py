@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.core.labels import macro_f1_values
 from tasks.core.paired import Counts, clustered, compare
 from tasks.core.race_state import UNTRAINED, WHOLE, Contender, Cost, Measure, Spend, State, Train
 from tasks.core.stats import Floats, Gain
@@ -40,16 +41,35 @@ class Board:
                 name = step.path if isinstance(step, Measure) else f"train {step.training}"
                 cost, before = self._paid.get(name, (Cost(), 0.0))
                 self._paid[name] = cost.plus(price), before + units
-        self.scores: dict[tuple[str, float], Floats] = {
-            key: np.array(found, dtype=np.float64) for key, found in parts.items()
-        }
+        self._recorded = {key: np.array(found, dtype=np.float64) for key, found in parts.items()}
         self._seen: dict[tuple[str, str, float, int], Seen | None] = {}
         self._sizes = np.array(self.race.sizes, dtype=np.int64)
         self._ends = np.cumsum(self._sizes)
 
     def count(self, path: str, share: float) -> int:
         """How many questions a path has answered."""
-        return len(self.scores.get((path, share), ()))
+        return len(self._recorded.get((path, share), ()))
+
+    def answered(self, contender: Contender) -> int:
+        """How many questions it has answered, trained as far as it is."""
+        return self.count(contender.path, self.entry(contender) or UNTRAINED)
+
+    @property
+    def most(self) -> int:
+        """The most questions that a path has answered."""
+        return max(map(len, self._recorded.values()), default=0)
+
+    def values(self, path: str | None, share: float | None, stop: int) -> Floats | None:
+        """What the first `stop` answers add to the metric, or None where some are missing.
+
+        Those of macro-F1 depend on which answers they are seen with.
+        """
+        found = self._recorded.get((path or "", share or UNTRAINED))
+        if found is None or len(found) < stop:
+            return None
+        if not self.race.labels:
+            return found[:stop]
+        return np.array(macro_f1_values(self.race.labels[:stop], found[:stop].tolist()))
 
     def documents(self, stop: int) -> Counts:
         """Questions of each document among the first `stop`, which end a document."""
@@ -77,8 +97,8 @@ class Board:
 
     def mean(self, contender: Contender, stop: int) -> float:
         """Mean of a path's first `stop` scores; without them, minus infinity."""
-        scores = self._first(contender.path, self.entry(contender), stop)
-        return -math.inf if scores is None else float(scores.mean())
+        values = self.values(contender.path, self.entry(contender), stop)
+        return -math.inf if values is None else float(values.mean())
 
     def simpler(self, path: str) -> tuple[Contender, ...]:
         """The contenders that a path must beat to win, simplest first."""
@@ -109,18 +129,14 @@ class Board:
 
     def _gain(self, path: Contender, over: Contender, share: float, stop: int) -> Seen | None:
         part = self.entry(over)
-        own, other = self._first(path.path, share, stop), self._first(over.path, part, stop)
+        own, other = self.values(path.path, share, stop), self.values(over.path, part, stop)
         if own is None or other is None or part is None:
             return None
         sizes = self.documents(stop)
         if part in (UNTRAINED, WHOLE):
             return Seen(compare(own, other, sizes), float((own - other).mean()), True)
-        base = self._first(over.base, UNTRAINED, stop)
+        base = self.values(over.base, UNTRAINED, stop)
         if base is None:
             return None
         ahead = own - (base + (other - base) / part)
         return Seen(clustered(ahead, sizes), float(ahead.mean()), False)
-
-    def _first(self, path: str | None, share: float | None, stop: int) -> Floats | None:
-        scores = self.scores.get((path or "", share or UNTRAINED))
-        return None if scores is None or len(scores) < stop else scores[:stop]

@@ -65,7 +65,8 @@ class Race:
 
     `contenders` stand simplest first, `sizes` are the questions of each document in the race's
     order, `looks` the numbers of questions at which claims are tested, `pilots` the shares of
-    examples at which a training is judged.
+    examples at which a training is judged. Where macro-F1 decides, `labels` is the label expected
+    of each question, by number, and the scores recorded are the numbers of the labels answered.
     """
 
     contenders: tuple[Contender, ...]
@@ -74,6 +75,7 @@ class Race:
     settings: Settings
     budget: Cost
     pilots: tuple[float, ...]
+    labels: tuple[int, ...] = ()
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -139,17 +141,18 @@ def plan_race(
     budget: Cost = UNLIMITED,
     pilots: tuple[float, ...] = PILOTS,
     blocks: Sequence[int] = (),
+    labels: Sequence[int] = (),
 ) -> Race:
     """Fix order and looks; `sizes` counts the questions of each document, in the race's order.
 
     Where a training can be afforded, answers may take half of the budget: the looks are planned
     on as many questions as that buys; if it buys no look, the untrained paths get all. Planned on
     estimates alone, they stay honest. `blocks` are the numbers of questions at which blocks of
-    answers end: if given, looks stand at these alone.
+    answers end: if given, looks stand at these alone. `labels`: see `Race`.
 
     Raises:
         InputError: paths that are unknown or stand twice, no questions, a budget or estimate
-            that is not a number from 0.
+            that is not a number from 0, labels of more or fewer questions.
     """
     names = [one.path for one in contenders]
     if not names or len(set(names)) < len(names) or not set(names) <= set(settings.order):
@@ -160,6 +163,9 @@ def plan_race(
     if not sizes or min(sizes) < 1:
         raise InputError("questions", list(sizes)[:3], "documents of at least one question each",
                          "Give questions with their source documents.")  # fmt: skip
+    if labels and len(labels) != sum(sizes):
+        raise InputError("labels", len(labels), f"{sum(sizes)}, one for each question",
+                         "Give the label that is expected of every question.")  # fmt: skip
     for where, cost in (
         ("budget", budget),
         *((one.path, one.answer.plus(one.train)) for one in contenders),
@@ -174,7 +180,7 @@ def plan_race(
         last = max((end for end in blocks if end <= planned[-1]), default=0)
         planned = tuple(sorted({min(e for e in blocks if e >= min(k, last)) for k in planned}))
         planned = planned if last else ()
-    return Race(ordered, tuple(sizes), planned, settings, budget, pilots)
+    return Race(ordered, tuple(sizes), planned, settings, budget, pilots, tuple(labels))
 
 
 def _affordable(contenders: Sequence[Contender], budget: Cost) -> float:

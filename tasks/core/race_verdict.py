@@ -4,14 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.optimize import brentq
 
 from tasks.core.claims import Choice, Margin, claims_text
 from tasks.core.race_board import Board, Seen
 from tasks.core.race_state import WHOLE, Contender, Cost, Race
 from tasks.core.sequential import critical, levels
-from tasks.core.stats import Floats, Gain, lower_bound, p_value, questions_needed, upper_bound
+from tasks.core.stats import Gain, lower_bound, p_value, questions_needed, upper_bound
 
 WON, DROPPED, HOPELESS, OPEN, BUDGET = "won", "dropped", "hopeless", "open", "budget"
 POWER_Z = 0.8416  # a gain is seen with a chance of 80%
@@ -70,7 +69,7 @@ def verdict(board: Board, ended: tuple[Ended, ...]) -> Stop:
     pairs = tuple(pair for one in race.contenders[1:] for pair in _pairs(board, one, best))
     margins = tuple(pair.margin for pair in pairs)
     leader = _leader(board)
-    questions = max((len(scores) for scores in board.scores.values()), default=0)
+    questions = board.most
     planned = race.looks[-1] if race.looks else 0
     if best is not None and best.look is not None:
         sure = _confidence(race, best, pairs)
@@ -138,17 +137,10 @@ def _leader(board: Board) -> str:
     """The best mean, each next path compared on the questions that both answered."""
     lead = board.race.contenders[0]
     for one in board.race.contenders[1:]:
-        own, other = _all(board, one), _all(board, lead)
-        stop = min(len(own), len(other))
-        if stop and own[:stop].mean() > other[:stop].mean():
+        stop = min(board.answered(one), board.answered(lead))
+        if stop and board.mean(one, stop) > board.mean(lead, stop):
             lead = one
     return lead.path
-
-
-def _all(board: Board, contender: Contender) -> Floats:
-    share = board.entry(contender)
-    found = None if share is None else board.scores.get((contender.path, share))
-    return np.zeros(0) if found is None else found
 
 
 def _confidence(race: Race, best: Ended, pairs: Sequence[_Pair]) -> float:

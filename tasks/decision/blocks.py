@@ -1,7 +1,7 @@
 """Answers in blocks: a race's questions in the order that all paths share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tasks.artifacts import Answer, Answers, ExampleSet, Question, System
 from tasks.core.sequential import question_order
@@ -9,6 +9,9 @@ from tasks.data.collect import read_questions
 from tasks.evaluation.evaluate import answer_questions, questions_digest
 from tasks.machine import PROCESS
 from tasks.store import get_rows, put_rows
+from tasks.task.metrics import MACRO_F1, values
+
+UNASKED = -1  # number of a label that is answered but nowhere expected
 
 
 def answer_block(
@@ -24,6 +27,19 @@ def race_questions(examples: ExampleSet, seed: int) -> tuple[Question, ...]:
     dev = read_questions(examples, "dev")
     order = question_order([one.id for one in dev], [one.cluster for one in dev], seed)
     return tuple(dev[at] for at in order)
+
+
+def raced_labels(questions: Iterable[Question], metric: str) -> tuple[str, ...]:
+    """The expected labels where macro-F1 is raced, by number; of any other metric none."""
+    return tuple(sorted({one.answers[0] for one in questions})) if metric == MACRO_F1 else ()
+
+
+def recorded(rows: Sequence[Answer], metric: str, labels: Sequence[str]) -> list[float]:
+    """What a race records of each answer: its value, or with `labels` the number of its label."""
+    if not labels:
+        return values(rows, metric)
+    number = {label: at for at, label in enumerate(labels)}
+    return [number.get(row.answer, UNASKED) for row in rows]
 
 
 def joined(parts: Sequence[Answers]) -> Answers:

@@ -45,14 +45,9 @@ def decide_raced(
 ) -> Decision:
     """The decision that a race came to; `state` holds its log and every path that raced."""
     if {one.path for one in state.race.contenders} <= {veto.path for veto in vetoes}:
-        return decide(_first([measured(card) for card in cards]), vetoes, state.race.settings)
+        shared = min(card.n for card in cards)  # the questions that came first in the race
+        return decide([measured(card, shared) for card in cards], vetoes, state.race.settings)
     return decision_of(stop.choice, race_flips(state, stop, vetoes))
-
-
-def _first(paths: Sequence[Measured]) -> list[Measured]:
-    """The questions that all of them answered: in a race, the first ones."""
-    n = min(len(one.scores) for one in paths)
-    return [Measured(one.path, one.scores[:n], one.clusters[:n]) for one in paths]
 
 
 def vetoes_of(run: RunFile, card: Scorecard) -> tuple[Veto, ...]:
@@ -86,9 +81,13 @@ def exactly(value: float | None) -> Interval | None:
     return None if value is None else Interval(value, value, value)
 
 
-def measured(card: Scorecard) -> Measured:
-    """What the decision reads of a scorecard: what each question adds to the primary metric."""
-    rows = get_rows(Blob(uri=card.answers["uri"], sha=card.answers["digest"], bytes=0), Answer)
+def measured(card: Scorecard, first: int | None = None) -> Measured:
+    """What the decision reads of a scorecard: what each question adds to the primary metric.
+
+    With `first`, of its first questions alone.
+    """
+    blob = Blob(uri=card.answers["uri"], sha=card.answers["digest"], bytes=0)
+    rows = get_rows(blob, Answer)[:first]
     return Measured(
         path=card.path,
         scores=tuple(values(rows, card.primary)),

@@ -1,7 +1,7 @@
 """The race under a budget, driven: estimates before it, one step after another, until it stops."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from tasks.core.race_board import Board
 from tasks.core.race_replay import exhausted
 from tasks.core.race_state import FREE, Spend
 from tasks.core.sequential import blocks
+from tasks.decision.blocks import raced_labels
 from tasks.machine import metered
 from tasks.models.spending import BudgetError
 from tasks.planning import pace
@@ -72,14 +73,18 @@ def open_race(
     run: RunFile,
     planned: Planned,
     examples: ExampleSet,
-    questions: Iterable[Question],
+    questions: Sequence[Question],
     budget: Cost,
     here: Speed,
 ) -> State:
     """A race of the planned paths at its start; looks stand where blocks of answers end."""
     sizes = sizes_of(questions)
     entered = contenders(run, planned, examples, here)
-    return State(plan_race(entered, sizes, settings(run), budget, blocks=blocks(sizes)))
+    names = raced_labels(questions, run.decision.primary)
+    labels = [names.index(one.answers[0]) for one in questions] if names else []
+    return State(
+        plan_race(entered, sizes, settings(run), budget, blocks=blocks(sizes), labels=labels)
+    )
 
 
 def contenders(

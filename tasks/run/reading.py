@@ -31,7 +31,7 @@ from tasks.run import (
 from tasks.task import Task
 from tasks.task.constraints import VALID_JSON
 from tasks.task.known import find_task
-from tasks.task.metrics import JUDGED, TOKENS, WHOLE, is_whole
+from tasks.task.metrics import JUDGED, TOKENS, WHOLE, can_race
 
 
 class Overrides(NamedTuple):
@@ -126,11 +126,11 @@ def _check_task(run: RunFile, where: str) -> None:
             _known(f"{where}: decision.weights", name, (*task.weighable, TOKENS))
     elif run.decision.primary != JUDGED:
         _known(f"{where}: decision.primary", run.decision.primary, deciding)
-    if run.budget.given and is_whole(run.decision.primary):
+    if run.budget.given and not can_race(run.decision.primary):
         raise InputError(
-            f"{where}: decision.primary", run.decision.primary,
-            f"{', '.join(set(task.deciding) - set(WHOLE))} where there is a [budget]",
-            "Paths race on a score that each answer has: name one, or leave the budget out.",
+            f"{where}: decision.weights", run.decision.primary,
+            f"no weight on {', '.join(WHOLE)} where there is a [budget]",
+            "Paths race on a value that each answer has: weigh such, or leave the budget out.",
         )  # fmt: skip
     if run.changes is not None and "documents" not in task.data:
         raise InputError(

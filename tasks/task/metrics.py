@@ -8,6 +8,7 @@ from tasks.core.labels import LEAST, calibration_values, macro_f1_values
 from tasks.core.stats import Interval, mean_interval
 
 PLUS = " + "
+MACRO_F1 = "macro_f1"
 
 
 def _macro_f1(rows: Sequence[Answer]) -> list[float]:
@@ -21,7 +22,7 @@ def _calibration(rows: Sequence[Answer]) -> list[float]:
 
 # Metrics of a whole set of answers; any other is the mean of a score that each answer has.
 WHOLE: dict[str, Callable[[Sequence[Answer]], list[float]]] = {
-    "macro_f1": _macro_f1,
+    MACRO_F1: _macro_f1,
     "calibration_error": _calibration,
 }
 
@@ -45,6 +46,14 @@ def parts(metric: str) -> dict[str, float]:
         return {metric: 1.0}
     terms = (term.split(" ") for term in metric.split(PLUS))
     return {name: float(weight) for weight, name in terms}
+
+
+def can_race(metric: str) -> bool:
+    """Whether paths can race on a metric: on values that answers have by themselves, or macro-F1.
+
+    A race compares the first answers before there are others.
+    """
+    return metric == MACRO_F1 or not is_whole(metric)
 
 
 def is_whole(metric: str) -> bool:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from tasks.core.claims import Measured, Settings, choose
+from tasks.core.labels import macro_f1_values
 from tasks.core.race import (
     PILOTS,
     UNLIMITED,
@@ -32,6 +33,7 @@ from tasks.core.sequential import SHARES
 from tasks.core.veto import PATHS
 
 Scores = npt.NDArray[np.float64]
+Scored = tuple[float, ...]
 Curve = Callable[[float], float]
 SECONDS = {"prompt": 0.1, "rag": 0.3, "finetune": 0.1, "finetune+rag": 0.3}  # a question
 TRAIN = {"finetune": 600.0, "finetune+rag": 1200.0}
@@ -62,6 +64,7 @@ class Truth:
     documents: int = 100
     most: int = 7  # questions a document: 1 to this
     tokens: int = 1  # 1: right or wrong; 3: scores of 0, 1/3, 2/3 and 1, as F1 falls
+    labels: int = 0  # of these, all as often, answers are one, and means are macro-F1
     curve: Curve = concave
 
     def mean(self, path: str, share: float) -> float:
@@ -71,6 +74,14 @@ class Truth:
             return self.means[at]
         start = self.means[PATHS.index(BASE[path])]
         return start + (self.means[at] - start) * self.curve(share)
+
+    def expected(self, n: int) -> list[int]:
+        """The label expected of each of `n` questions, where there are labels."""
+        return [at % self.labels for at in range(n)] if self.labels else []
+
+    def values(self, scores: Sequence[float]) -> tuple[float, ...]:
+        """What each of a path's scores adds to its mean."""
+        return tuple(macro_f1_values(self.expected(len(scores)), scores)) if self.labels else scores
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,16 @@ def draw(
             noise = math.sqrt(0.15) * rng.normal(size=(tokens, n))
             right = common + own + noise < ndtri(truth.mean(path, share))
             found[path, share] = tuple(right.mean(axis=0).tolist())
+            if truth.labels:
+                found[path, share] = _answered(rng, truth, right[0])
     return sizes, found
+
+
+def _answered(rng: np.random.Generator, truth: Truth, right: npt.NDArray[np.bool_]) -> Scored:
+    """Labels answered: the one expected, or any other, each as likely, so that F1 is accuracy."""
+    expected = np.array(truth.expected(len(right)))
+    wrong = expected + rng.integers(1, truth.labels, len(right))
+    return tuple(np.where(right, expected, wrong % truth.labels).astype(float).tolist())
 
 
 def exhaustive_seconds(paths: Sequence[str], n: int) -> float:
@@ -126,7 +146,8 @@ def race_of(truth: Truth, rules: Rules, sizes: Sequence[int]) -> Race:
     budget = (
         UNLIMITED if math.isinf(rules.budget) else Cost(rules.budget * whole, math.inf, math.inf)
     )
-    return plan_race(contenders, sizes, Settings(), budget, rules.pilots)
+    labels = truth.expected(sum(sizes))
+    return plan_race(contenders, sizes, Settings(), budget, rules.pilots, labels=labels)
 
 
 def drive(race: Race, scores: dict[tuple[str, float], tuple[float, ...]]) -> tuple[State, Stop]:
@@ -171,7 +192,8 @@ def run_once(rng: np.random.Generator, truth: Truth, rules: Rules, tally: Tally)
     sizes, scores = draw(rng, truth)
     _, stop = drive(race_of(truth, rules, sizes), scores)
     names = tuple(f"d{i}" for i, size in enumerate(sizes) for _ in range(size))
-    every = [Measured(path, scores[path, WHOLE if path in BASE else 0.0], names) for path in paths]
+    wholes = {path: scores[path, WHOLE if path in BASE else 0.0] for path in paths}
+    every = [Measured(path, truth.values(one), names) for path, one in wholes.items()]
     chosen, full = stop.choice.path, choose(every, (), Settings()).path
     got, best = truth.mean(chosen, WHOLE), max(truth.means)
     tally.wrong += not _worth(truth, chosen)
@@ -207,6 +229,8 @@ KINDS = {
     "binary, clustered": Truth((), 100, 7),
     "F1-like, clustered": Truth((), 100, 7, tokens=3),
     "binary, 24 documents": Truth((), 24, 15),
+    "macro-F1, 8 labels": Truth((), 400, 1, labels=8),
+    "macro-F1, 40 labels": Truth((), 400, 1, labels=40),
 }
 CASES = {
     "facts in documents": (0.15, 0.55, 0.20, 0.58),

@@ -129,3 +129,21 @@ def test_the_same_run_again_computes_nothing_and_refresh_finds_all_in_place(
     reused = set(last.data.tags["reused_stages"].split(", "))
     assert {f"answer dev: {path}" for path in PATHS} | {"fine-tune: finetune+rag"} <= reused
     assert not refresh(str(classified.runfile)).changed
+
+
+def test_under_a_budget_paths_race_on_macro_f1(classified: WholeRun, tmp_path: Path) -> None:
+    from flows.adapt import adapt
+    from tasks.run import Budget
+
+    outcome = adapt(str(classified.runfile), str(tmp_path), budget=Budget(seconds=600))
+    (verdict,) = outcome.verdicts
+    assert verdict.race is not None
+    assert verdict.path == "prompt"
+    written = json.loads((tmp_path / "scorecards.json").read_text())["scorecards"]
+    mean = {card["path"]: card["metrics"]["macro_f1"]["value"] for card in written
+            if card["split"] == "dev"}  # fmt: skip
+    asked = {one.path: one.questions for one in verdict.race.entrants}
+    same = [one for one in verdict.margins if asked[one.path] == asked[one.over]]
+    assert same, "paths that answered the same questions"
+    for one in same:
+        assert one.gain == pytest.approx(mean[one.path] - mean[one.over])

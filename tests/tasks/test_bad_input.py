@@ -152,6 +152,9 @@ RUNS = [
     Case("", HEAD + DATA + MODELS + "[training]\nlearning_curve = [0.5]\n"
          "[budget]\nseconds = 9\n", "training.learning_curve", "0.5",
          "empty where there is a [budget]", "leave it"),
+    Case("", CLASSIFY + LABELS + MODELS + "[budget]\nseconds = 9\n[decision]\n"
+         "weights = { accuracy = 0.5, macro_f1 = 0.5 }\n", "decision.weights", "macro_f1",
+         "no weight on macro_f1", "leave the budget out"),
     Case("", TRANSLATE + LABELS + MODELS + '[decision]\nprimary = "judged"\n',
          "decision.primary", "judged", "[judge] beside it", "or decide by chrf"),
     Case("", TRANSLATE + LABELS + MODELS + JUDGE + '[decision]\nprimary = "judged"\n'

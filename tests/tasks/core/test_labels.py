@@ -11,7 +11,7 @@ from tasks.core.labels import (
     macro_f1_values,
     normalised,
 )
-from tasks.core.stats import mean_interval, paired_gain
+from tasks.core.stats import lower_bound, mean_interval, paired_gain
 
 
 def mean(values: list[float]) -> float:
@@ -58,6 +58,42 @@ def test_labels_count_alike_however_rare_they_are() -> None:
 
 def test_all_right_is_one_for_every_example() -> None:
     assert macro_f1_values(["a", "b", "b"], ["a", "b", "b"]) == [1, 1, 1]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abcx")), min_size=2, max_size=12)
+)
+def test_a_value_tells_what_leaving_its_example_out_takes(pairs: list[tuple[str, str]]) -> None:
+    expected, answered = [one for one, _ in pairs], [other for _, other in pairs]
+    values, n = macro_f1_values(expected, answered), len(pairs)
+    without = [
+        macro_f1(expected[:at] + expected[at + 1 :], answered[:at] + answered[at + 1 :])
+        for at in range(n)
+    ]
+    for value, left in zip(values, without, strict=True):
+        taken = (n - 1) * (mean(without) - left)
+        assert value == pytest.approx(macro_f1(expected, answered) + taken)
+
+
+def test_one_example_alone_has_its_f1() -> None:
+    assert macro_f1_values(["a"], ["a"]) == [1]
+    assert macro_f1_values(["a"], ["b"]) == [0]
+
+
+@pytest.mark.parametrize(("labels", "n"), [(20, 50), (20, 100), (8, 100)])
+def test_of_two_alike_neither_is_called_better_too_often_however_few_a_label_has(
+    labels: int, n: int
+) -> None:
+    level, repeats, draw = 0.05, 400, np.random.default_rng(4)
+    errors = 0
+    for _ in range(repeats):
+        expected = draw.integers(0, labels, n)
+        wrong = (expected + draw.integers(1, labels, (2, n))) % labels
+        one, other = np.where(draw.random((2, n)) < 0.7, expected, wrong).tolist()
+        wanted = expected.tolist()
+        gain = paired_gain(macro_f1_values(wanted, one), macro_f1_values(wanted, other), range(n))
+        errors += lower_bound(gain, level) > 0
+    assert errors / repeats <= level + 3 * (level * (1 - level) / repeats) ** 0.5
 
 
 def test_the_interval_of_macro_f1_is_as_wide_as_resampling_says() -> None:

@@ -308,6 +308,40 @@ def test_gains_of_exactly_the_minimum_win_in_at_most_five_percent(kind, name) ->
     assert found.covered / found.margins >= 0.95 - SLACK
 
 
+def test_few_examples_a_label_make_no_more_wrong_switches() -> None:
+    found = run_cell(replace(KINDS["macro-F1, 40 labels"], means=NULLS["pair"]), Rules(), REPEATS)
+    assert found.wrong / REPEATS <= 0.05 + SLACK
+
+
+def test_a_race_on_macro_f1_compares_what_the_same_answers_come_to() -> None:
+    truth = Truth((0.3, 0.6), 400, 1, labels=5)
+    sizes, scores = draw(np.random.default_rng(3), truth)
+    _, stop = drive(race_of(truth, Rules(), sizes), scores)
+    (margin,) = stop.choice.margins
+    n = stop.questions
+    assert n < 400
+    prompt, rag = (np.mean(truth.values(scores[path, 0.0][:n])) for path in ("prompt", "rag"))
+    assert (stop.choice.path, margin.gain) == ("rag", pytest.approx(rag - prompt))
+    assert 0 < prompt < rag < 1
+
+
+def test_a_training_is_judged_by_macro_f1_too() -> None:
+    truth = Truth((0.3, 0.31, 0.75), 400, 1, labels=5)
+    sizes, scores = draw(np.random.default_rng(3), truth)
+    state, stop = drive(race_of(truth, Rules(), sizes), scores)
+    assert [step.share for step in steps(state, Train)] == [1 / 8, 1.0]
+    assert stop.choice.path == "finetune"
+    none = dict.fromkeys(scores, scores["prompt", 0.0])
+    state, stop = drive(race_of(truth, Rules(), sizes), none)
+    assert [step.share for step in steps(state, Train)] == [1 / 8]
+    assert stop.choice.path == "prompt"
+
+
+def test_labels_of_more_or_fewer_questions_are_refused() -> None:
+    with pytest.raises(InputError, match="labels"):
+        plan_race(contenders()[:2], [1] * 4, Settings(), labels=[0, 1, 0])
+
+
 def test_a_race_finds_what_measuring_everything_finds_for_less() -> None:
     found = run_cell(Truth((0.15, 0.55, 0.20, 0.75)), Rules(1.0, shared=True), 60)
     assert found.same / 60 >= 0.9

@@ -3,7 +3,17 @@
 import pytest
 
 from tasks.artifacts import Answer
-from tasks.task.metrics import bounds, by_kind, intervals, is_whole, parts, single, utility, values
+from tasks.task.metrics import (
+    bounds,
+    by_kind,
+    can_race,
+    intervals,
+    is_whole,
+    parts,
+    single,
+    utility,
+    values,
+)
 
 WEIGHTS = {"f1": 0.8, "refused": 0.2, "tokens": -0.05}
 
@@ -40,5 +50,8 @@ def test_a_utility_has_the_bounds_that_its_weights_allow() -> None:
 def test_a_part_of_whole_sets_makes_a_utility_one_of_whole_sets() -> None:
     assert is_whole(utility({"macro_f1": 0.5, "accuracy": 0.5}))
     assert not is_whole(utility({"f1": 1.0}))
+    assert not can_race(utility({"macro_f1": 0.5, "accuracy": 0.5}))
+    assert can_race("macro_f1")
+    assert can_race(utility({"f1": 1.0}))
     assert single(utility({"macro_f1": 1.0}), [answer(1, 0)]) == "f1"
     assert single(utility({"f1": 1.0}), [answer(1, 0)]) == "1.0 f1"
