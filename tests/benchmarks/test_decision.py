@@ -22,6 +22,7 @@ from tests.benchmarks.decision.kept import Kept
 from tests.benchmarks.decision.replay import decided, measure_all, under
 from tests.benchmarks.decision.scenarios import SCENARIOS, Scenario, between_prompt_and_rag
 from tests.benchmarks.decision.tables import Decided, Verdict, judged, overall_text, scenario_text
+from tests.benchmarks.rows import VARIABLE, read_rows
 from tests.cut import write_cut
 from tests.tiny import build_tiny
 
@@ -288,7 +289,7 @@ def test_a_table_says_what_was_chosen_and_marks_what_is_right_and_what_is_barred
 def test_scenarios_whose_data_or_task_are_missing_are_left_out_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(data.VARIABLE, str(tmp_path / "nowhere"))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nowhere"))
     other = replace(SEEN, tables={"task": "divination"})
     assert other.missing() == "there is no task 'divination'"
     assert SEEN.missing() is None
@@ -303,11 +304,11 @@ def test_every_second_fact_changes_in_documents_and_dev_but_not_in_training(tmp_
     before, after = tmp_path / "before", tmp_path / "after"
     data.facts_seen(before)
     data.facts_changed(after)
-    old, new = (data._rows(folder / "questions.jsonl") for folder in (before, after))
+    old, new = (read_rows(folder / "questions.jsonl") for folder in (before, after))
     moved = [(a, b) for a, b in zip(old, new, strict=True) if a != b]
     assert {a["split"] for a, _ in moved} <= {"dev", "test"}
     assert 12 <= len({a["document"] for a, _ in moved}) <= 22
-    texts = {row["id"]: row["text"] for row in data._rows(after / "documents.jsonl")}
+    texts = {row["id"]: row["text"] for row in read_rows(after / "documents.jsonl")}
     for _, row in moved:
         assert row["answers"][0] in texts[row["document"]]
 

@@ -4,32 +4,29 @@ Each function writes into `folder` and returns the run file's [data] for it. Row
 order that follows from their own text alone, so that the same files are written everywhere.
 """
 
-import csv
-import hashlib
-import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.core.leakage import resembling
+from tests.benchmarks.rows import (
+    CHECKOUT,
+    Row,
+    apart,
+    drawn,
+    intents_of,
+    read_rows,
+    shared,
+    taken,
+    write_rows,
+)
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 HARBOUR = CHECKOUT / "examples" / "harbour"
 TICKETS = CHECKOUT / "examples" / "tickets" / "tickets.jsonl"
-VARIABLE = "ADAPT_BENCH_DATA"
 QUESTIONS = {"documents": "documents.jsonl", "questions": "questions.jsonl"}
 EXAMPLES = {"examples": "examples.jsonl"}
-TOO_NEAR = 0.8  # similarity of trigrams from which the collectors call two texts a leak
 TEST = 30  # nothing here reads the test split, but a run needs one
-Row = dict[str, Any]
 Table = dict[str, Any]
-
-
-def shared() -> Path:
-    """The folder of public data sets: beside the checkout, unless the environment names another."""
-    return Path(os.environ.get(VARIABLE) or CHECKOUT.parent / "shared" / "data")
 
 
 def facts_seen(folder: Path) -> Table:
@@ -60,8 +57,8 @@ def _sources(questions: Iterable[Row]) -> list[str]:
 
 def _harbour_questions() -> list[Row]:
     """Those about facts in the training split; half of the test questions are asked in dev."""
-    rows = [row for row in _rows(HARBOUR / "questions.jsonl") if row["kind"] == "seen"]
-    spare = [row for row in _drawn(rows) if row["split"] == "test"][TEST - 4 :]
+    rows = [row for row in read_rows(HARBOUR / "questions.jsonl") if row["kind"] == "seen"]
+    spare = [row for row in drawn(rows) if row["split"] == "test"][TEST - 4 :]
     return [row | {"split": "dev"} if row in spare else row for row in rows]
 
 
@@ -71,7 +68,7 @@ def _successor(old: str, questions: Sequence[Row]) -> str:
         at = old.rindex(digits[-1])
         return f"{old[:at]}{(int(digits[-1]) + 4) % 10}{old[at + 1 :]}"
     others = {row["answers"][0] for row in questions} - {old}
-    alike = _drawn({"answer": one, "of": old} for one in others if _shape(one) == _shape(old))
+    alike = drawn({"answer": one, "of": old} for one in others if _shape(one) == _shape(old))
     return str(alike[0]["answer"])
 
 
@@ -86,15 +83,15 @@ def _harbour(folder: Path, questions: list[Row], changed: Mapping[str, tuple[str
         if old:
             text = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", new.replace("\\", ""), text)
         documents.append({"id": path.stem, "text": text})
-    _write(folder / QUESTIONS["documents"], documents)
-    _write(folder / QUESTIONS["questions"], questions)
+    write_rows(folder / QUESTIONS["documents"], documents)
+    write_rows(folder / QUESTIONS["questions"], questions)
 
 
 def facts_unseen(folder: Path, train: int = 90, dev: int = 72) -> Table:
     """Facts of encyclopaedia articles; dev asks about paragraphs that were not trained on."""
     documents, questions = _articles(train, dev)
-    _write(folder / QUESTIONS["documents"], documents)
-    _write(folder / QUESTIONS["questions"], questions)
+    write_rows(folder / QUESTIONS["documents"], documents)
+    write_rows(folder / QUESTIONS["questions"], questions)
     return dict(QUESTIONS)
 
 
@@ -107,8 +104,8 @@ def unanswerable(folder: Path, train: int = 90, dev: int = 72) -> Table:
             row |= {"document": None, "answers": [], "answerable": False, "kind": "unanswerable"}
     asked = {row["document"] for row in questions}
     kept = [row for row in documents if row["id"] not in gone or row["id"] in asked]
-    _write(folder / QUESTIONS["documents"], kept)
-    _write(folder / QUESTIONS["questions"], questions)
+    write_rows(folder / QUESTIONS["documents"], kept)
+    write_rows(folder / QUESTIONS["questions"], questions)
     return dict(QUESTIONS)
 
 
@@ -116,15 +113,15 @@ def noisy_retrieval(folder: Path, train: int = 90, dev: int = 72) -> Table:
     """The same, but beside each paragraph lies its copy without the sentences that answer."""
     documents, questions = _articles(train, dev)
     answers: dict[str, list[str]] = {}
-    for row in _rows(shared() / "xquad_en.questions.jsonl"):
+    for row in read_rows(shared() / "xquad_en.questions.jsonl"):
         answers.setdefault(row["document"], []).extend(row["answers"])
     copies = [
         {"id": f"{row['id']}-copy", "text": text}
         for row in documents
         if (text := _without(row["text"], answers.get(row["id"], ())))
     ]
-    _write(folder / QUESTIONS["documents"], documents + copies)
-    _write(folder / QUESTIONS["questions"], questions)
+    write_rows(folder / QUESTIONS["documents"], documents + copies)
+    write_rows(folder / QUESTIONS["questions"], questions)
     return dict(QUESTIONS)
 
 
@@ -136,11 +133,11 @@ def _without(text: str, answers: Iterable[str]) -> str:
 
 def _articles(train: int, dev: int) -> tuple[list[Row], list[Row]]:
     """All paragraphs, and questions about some: whole paragraphs in each split."""
-    documents = _rows(shared() / "xquad_en.documents.jsonl")
+    documents = read_rows(shared() / "xquad_en.documents.jsonl")
     by_source: dict[str, list[Row]] = {}
-    for row in _apart(_rows(shared() / "xquad_en.questions.jsonl"), "question"):
+    for row in apart(read_rows(shared() / "xquad_en.questions.jsonl"), "question"):
         by_source.setdefault(row["document"], []).append(row)
-    waiting, questions = _drawn(documents), []
+    waiting, questions = drawn(documents), []
     for split, count, each in (("dev", dev, 3), ("test", TEST, 2), ("train", train, 6)):
         taken: list[Row] = []
         while len(taken) < count:
@@ -166,90 +163,57 @@ def long_tail(folder: Path) -> Table:
 
 
 def _intents(folder: Path, train: Sequence[int], dev: int) -> Table:
-    learnt, asked = (_bank(f"banking77.{name}.csv") for name in ("train", "test"))
-    labels = [row["label"] for row in _drawn({"label": one} for one in {r["label"] for r in asked})]
+    learnt, asked = (intents_of(f"banking77.{name}.csv") for name in ("train", "test"))
+    labels = [row["label"] for row in drawn({"label": one} for one in {r["label"] for r in asked})]
     rest = -(-TEST // len(train))
     rows: list[Row] = []
     for label, count in zip(labels, train, strict=False):
-        rows += _taken(asked, label, "dev", dev) + _taken(asked[::-1], label, "test", rest)
-        rows += _taken(learnt, label, "train", 3 * count)
-    kept = _apart(rows, "text")
+        rows += taken(asked, label, "dev", dev) + taken(asked[::-1], label, "test", rest)
+        rows += taken(learnt, label, "train", 3 * count)
+    kept = apart(rows, "text")
     for label, count in zip(labels, train, strict=False):
-        for row in _taken([row for row in kept if row["split"] == "train"], label, "train")[count:]:
+        for row in taken([row for row in kept if row["split"] == "train"], label, "train")[count:]:
             kept.remove(row)
-    _write(folder / EXAMPLES["examples"], kept)
+    write_rows(folder / EXAMPLES["examples"], kept)
     return dict(EXAMPLES)
-
-
-def _bank(name: str) -> list[Row]:
-    with (shared() / name).open(encoding="utf-8", newline="") as stream:
-        rows = [
-            {"text": row["text"].strip(), "label": row["category"].replace("_", " ")}
-            for row in csv.DictReader(stream)
-        ]
-    return _drawn(rows)
 
 
 def sentiment(folder: Path) -> Table:
     """Short public messages: negative, neutral or positive."""
     files = (shared() / f"tweet_sentiment.{name}.jsonl" for name in ("train", "test"))
-    learnt, asked = (_drawn(_rows(path)) for path in files)
+    learnt, asked = (drawn(read_rows(path)) for path in files)
     rows: list[Row] = []
     for label in ("negative", "neutral", "positive"):
-        rows += _taken(asked, label, "dev", 28) + _taken(asked[::-1], label, "test", TEST // 3)
-        rows += _taken(learnt, label, "train", 30)
-    _write(folder / EXAMPLES["examples"], _apart(rows, "text"))
+        rows += taken(asked, label, "dev", 28) + taken(asked[::-1], label, "test", TEST // 3)
+        rows += taken(learnt, label, "train", 30)
+    write_rows(folder / EXAMPLES["examples"], apart(rows, "text"))
     return dict(EXAMPLES)
 
 
 def tickets(folder: Path) -> Table:
     """Eight intents of an invented product's support tickets."""
     by_label: dict[str, list[Row]] = {}
-    for row in _drawn(_rows(TICKETS)):
+    for row in drawn(read_rows(TICKETS)):
         by_label.setdefault(row["label"], []).append(row)
     rows: list[Row] = []
     for label, own in by_label.items():
-        rows += _taken(own, label, "dev", 9) + _taken(own[9:], label, "test", 4)
-        rows += _taken(own[13:], label, "train", 11)
-    _write(folder / EXAMPLES["examples"], _apart(rows, "text"))
+        rows += taken(own, label, "dev", 9) + taken(own[9:], label, "test", 4)
+        rows += taken(own[13:], label, "train", 11)
+    write_rows(folder / EXAMPLES["examples"], apart(rows, "text"))
     return dict(EXAMPLES)
 
 
 def translation(folder: Path) -> Table:
     """Captions of pictures, from English to German."""
-    learnt, asked = (_rows(shared() / f"multi30k_en_de.{name}.jsonl") for name in ("train", "val"))
-    first = _drawn(asked)
-    parts = {"dev": first[:64], "test": first[64 : 64 + TEST], "train": _drawn(learnt)[:100]}
+    learnt, asked = (
+        read_rows(shared() / f"multi30k_en_de.{name}.jsonl") for name in ("train", "val")
+    )
+    first = drawn(asked)
+    parts = {"dev": first[:64], "test": first[64 : 64 + TEST], "train": drawn(learnt)[:100]}
     rows = [
         {"text": row["source"], "references": [row["target"]], "split": split}
         for split, some in parts.items()
         for row in some
     ]
-    _write(folder / EXAMPLES["examples"], _apart(rows, "text"))
+    write_rows(folder / EXAMPLES["examples"], apart(rows, "text"))
     return dict(EXAMPLES)
-
-
-def _taken(rows: Sequence[Row], label: str, split: str, count: int | None = None) -> list[Row]:
-    own = [row for row in rows if row["label"] == label]
-    return [row | {"split": split} for row in own[:count]]
-
-
-def _apart(rows: Sequence[Row], text: str) -> list[Row]:
-    """The rows that resemble none before them: a leak otherwise, where they differ in split."""
-    near = resembling([(str(at), row[text]) for at, row in enumerate(rows)], TOO_NEAR)
-    later = {max(int(one), int(other)) for one, other in near if one != other}
-    return [row for at, row in enumerate(rows) if at not in later]
-
-
-def _drawn(rows: Iterable[Row]) -> list[Row]:
-    """Rows in an order drawn from their content."""
-    return sorted(rows, key=lambda row: hashlib.sha256(json.dumps(row).encode()).hexdigest())
-
-
-def _rows(path: Path) -> list[Row]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _write(path: Path, rows: Iterable[Row]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

