@@ -77,10 +77,14 @@ def runtime() -> str:
 
 @dataclass
 class Meter:
-    """Filled by `metered`: tokens and samples are added by the work, the rest at its end."""
+    """Filled by `metered`: tokens and samples are added by the work, the rest at its end.
+
+    `beside` are seconds in which the work did not ask a model.
+    """
 
     tokens: int = 0
     samples: list[float] = field(default_factory=list)
+    beside: float = 0.0
     cost: Cost | None = field(default=None)
 
     def measured(self) -> Cost:

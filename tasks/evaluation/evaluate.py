@@ -27,9 +27,8 @@ from tasks.core.stats import Interval, mean_interval
 from tasks.data.collect import read_questions
 from tasks.evaluation.answering import generate_answers, levelled, refuses_unfound, retrieve
 from tasks.evaluation.forgetting import forgotten
-from tasks.machine import metered
 from tasks.models.answerer import load_answerer
-from tasks.models.spending import current
+from tasks.models.metering import asking
 from tasks.prompts import candidates, is_tuned
 from tasks.run import AnsweringSpec, Price
 from tasks.sampling import hold_out, sample
@@ -37,8 +36,6 @@ from tasks.store import get_rows, put_rows
 from tasks.task import constraints
 from tasks.task.known import find_task
 from tasks.task.metrics import by_kind, intervals, likelihood, values
-
-KEPT = "earlier, answers kept"
 
 
 def choose_prompt(
@@ -110,13 +107,11 @@ def answer_questions(
 ) -> Answers:
     """A system's answers to these questions, in their order, with what they cost."""
     load_answerer(system.model.ref, system.adapter)  # loading is not a cost of answering
-    account = current()
-    sent, kept = account.sent, account.kept
-    with metered() as meter:
+    with asking(system.model) as meter:
         began = time.perf_counter()
         task = system.prompt.task
         found = retrieve(system.retrieval, questions, task) if system.retrieval else None
-        retrieving = time.perf_counter() - began
+        meter.beside = time.perf_counter() - began
         decoder = load_answerer(system.model.ref, system.adapter)
         rows = generate_answers(
             decoder, system.prompt, questions, found,
@@ -124,31 +119,14 @@ def answer_questions(
             batch_size=batch_size, step=f"{system.path}: answering {split}", timings=meter.samples,
         )  # fmt: skip
         meter.tokens = sum(row.tokens_in + row.tokens_out for row in rows)
-    cost = meter.measured()
-    earlier = account.sent == sent and account.kept > kept
     return Answers(
         blob=put_rows(rows),
         system=system.digest,
         questions_sha=questions_digest(questions),
         split=split,
         n=len(rows),
-        cost=cost if system.model.open_weights else hosted_cost(cost, retrieving, earlier),
+        cost=meter.measured(),
     )
-
-
-def hosted_cost(cost: Cost, retrieving: float, earlier: bool) -> Cost:
-    """What a hosted model took, as far as it shows: nobody here measures its energy.
-
-    Seconds are the requests' own latencies, whenever they were paid for, and the retrieval's;
-    `earlier`: none was sent in this run.
-    """
-    seconds = retrieving + sum(cost.samples)
-    return cost.model_copy(
-        update={
-            "seconds": seconds, "energy_kwh": None, "energy_method": None, "device": "hosted",
-            "dtype": "unknown", "run": KEPT if earlier else cost.run,
-        }
-    )  # fmt: skip
 
 
 def questions_digest(questions: Sequence[Question]) -> str:

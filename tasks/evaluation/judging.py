@@ -17,11 +17,10 @@ from tasks.artifacts import (
 )
 from tasks.core.labels import kappa_values, normalised
 from tasks.core.stats import Interval, mean_interval
-from tasks.evaluation.evaluate import hosted_cost
-from tasks.machine import PROCESS, metered
+from tasks.machine import PROCESS
 from tasks.models.answerer import load_answerer
+from tasks.models.metering import asking
 from tasks.models.outputs import Choice
-from tasks.models.spending import current
 from tasks.prompts import first_words
 from tasks.run import Price
 from tasks.store import get_rows, put_rows
@@ -98,9 +97,8 @@ def says_yes(choice: Choice) -> bool:
 
 
 def _ask(judge: Judge, asked: Sequence[Messages], names: Sequence[str], batch_size: int) -> Said:
-    answerer, account = load_answerer(judge.model.ref), current()
-    sent, kept = account.sent, account.kept
-    with metered() as meter:
+    answerer = load_answerer(judge.model.ref)
+    with asking(judge.model) as meter:
         prompts = [answerer.render(one) for one in asked]
         made = answerer.choose(
             prompts, (*YES, *NO), batch_size, "judging", meter.samples,
@@ -108,10 +106,7 @@ def _ask(judge: Judge, asked: Sequence[Messages], names: Sequence[str], batch_si
         )  # fmt: skip
         read, written = sum(one.tokens_in for one in made), sum(one.tokens_out for one in made)
         meter.tokens = read + written
-    cost = meter.measured()
-    if not judge.model.open_weights:
-        cost = hosted_cost(cost, 0.0, account.sent == sent and account.kept > kept)
-    return Said([says_yes(one) for one in made], read, written, cost)
+    return Said([says_yes(one) for one in made], read, written, meter.measured())
 
 
 def _took(said: Said) -> dict[str, object]:

@@ -8,8 +8,8 @@ from tasks.artifacts import ExampleSet, ModelRef, Paraphrase, Paraphrases, Quest
 from tasks.core.leakage import crossing, shingles
 from tasks.data.collect import read_questions
 from tasks.data.reading import left_out
-from tasks.machine import metered
 from tasks.models.answerer import load_answerer
+from tasks.models.metering import asking
 from tasks.sampling import hold_out
 from tasks.store import get_rows, put_rows
 from tasks.task.known import find_task
@@ -51,8 +51,8 @@ def paraphrase(
     everything = read_questions(examples)
     train = [question for question in everything if question.split == "train"]
     learn, _ = hold_out(train, validation, seed)
-    with metered() as meter:
-        drafts, meter.tokens = _drafts(model, learn, wordings, task, batch_size)
+    with asking(model) as meter:
+        drafts, meter.tokens = _drafts(model, learn, wordings, task, batch_size, meter.samples)
     learnt = {question.id for question in learn}
     others = [question for question in everything if question.id not in learnt]
     kept, dropped = keep(drafts, learn, others, near_duplicate)
@@ -67,7 +67,12 @@ def paraphrase(
 
 
 def _drafts(
-    model: ModelRef, learn: Sequence[Question], wordings: int, task: str, batch_size: int
+    model: ModelRef,
+    learn: Sequence[Question],
+    wordings: int,
+    task: str,
+    batch_size: int,
+    timings: list[float],
 ) -> tuple[list[Draft], int]:
     """What a model makes of each text of one line, empty where it was cut off, and its tokens."""
     asked = [
@@ -88,7 +93,7 @@ def _drafts(
     ]  # fmt: skip
     most = max(len(one.question.encode()) for one, _ in asked) // 2 + 16  # tokens, twice as long
     made = answerer.generate(
-        prompts, most, batch_size, "paraphrasing", names=[one.id for one, _ in asked], stop=""
+        prompts, most, batch_size, "paraphrasing", timings, [one.id for one, _ in asked], stop=""
     )
     drafts = [
         (one, "" if new.tokens_out >= most else new.text)

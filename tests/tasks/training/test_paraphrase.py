@@ -148,6 +148,7 @@ def test_only_what_is_learnt_from_is_sent_once_for_each_instruction(
     assert found[0].text == f"{learn[0].question[4:-1]}, by whom?"
     assert sentence(made) == f"paraphrases by openai:m: 9 of 18 kept ({REPEATED}: 9)"
     assert made.cost.tokens == 18 * 12
+    assert (made.cost.energy_kwh, made.cost.device) == (None, "hosted")  # nobody measures it here
 
 
 def test_a_second_time_nothing_is_paid_for_and_a_limit_ends_the_first(
