@@ -30,6 +30,8 @@ from tasks.planning.clashes import check_limits
 from tasks.planning.pace import matmul_rate, with_estimates
 from tasks.planning.plan import advise, make_plan
 from tasks.planning.preview import notes
+from tasks.planning.ready import also_asked
+from tasks.planning.weights import fetch_weights
 from tasks.results import publish
 from tasks.results.outcome import Outcome, Plan, Planned
 from tasks.results.record import RunRecord
@@ -83,8 +85,9 @@ def adapt(
     plan = make_plan(run, corpus, examples)
     check_limits(run, plan, examples)
     rate = matmul_rate() if any(planned.paths for planned in plan.models) else 0.0
-    for note in notes(run, plan, examples, rate):
+    for note in notes(run, plan, examples, rate, also_asked(changed, labelled)):
         print(note)
+    plan = fetch_weights(plan)
     settings = stages(
         "choose index settings", choose_settings, corpus=corpus, examples=examples,
         spec=run.index, name=run.name,

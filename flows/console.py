@@ -20,7 +20,7 @@ from tasks.core.errors import InputError
 if TYPE_CHECKING:
     from tasks.ask import Reply
     from tasks.core.advice import Advice
-    from tasks.doctor import Check
+    from tasks.planning.checkup import Check
     from tasks.scaffold import Written
 
 

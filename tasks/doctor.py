@@ -5,31 +5,18 @@ import platform
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from tasks.artifacts import ModelRef, Value
 from tasks.core.errors import InputError
-from tasks.models.endpoint import address
-from tasks.models.references import (
-    resolve,
-    runs_already,
-    split_reference,
-    weights_folder,
-    weights_here,
-)
-from tasks.planning.memory import memory_needs
-from tasks.planning.plan import check_task
+from tasks.planning.checkup import Check, Status, examine_run
 from tasks.run import RunFile
 from tasks.services import services
-from tasks.task.known import find_task
 
-Status = Literal["ok", "warn", "fail"]
 PROJECT = "tune-or-retrieve"
 MAIN = (
     "prefect", "mlflow", "torch", "transformers", "peft", "trl", "datasets",
@@ -37,18 +24,8 @@ MAIN = (
 )  # fmt: skip
 GIB = 1024**3
 TIMEOUT = 3.0  # seconds for each address; a doctor that hangs helps nobody
-ADVISED = "Its verdict will be advised, not measured."
 REINSTALL = "Run `make install`."
 WORKING_GIB = 1.0  # index, answers, adapters and MLflow's database of a run of a few thousand
-
-
-class Check(Value):
-    """One thing looked at: what was found and, unless all is well, how to mend it."""
-
-    name: str
-    status: Status
-    found: str
-    remedy: str = ""
 
 
 def examine(run: RunFile | None, folder: Path) -> tuple[Check, ...]:
@@ -57,12 +34,8 @@ def examine(run: RunFile | None, folder: Path) -> tuple[Check, ...]:
     checks += [prefect_api(os.environ.get("PREFECT_API_URL")), tracking(), vectors(), hub()]
     if run is None:
         return (*checks, disk(WORKING_GIB))
-    models = tuple(resolve(spec) for spec in run.models if not runs_already(spec.ref))
-    runs = [spec.ref for spec in run.models if runs_already(spec.ref)]
-    needed = WORKING_GIB + sum(weight_gib(model) for model in models)
-    checks += [*data_there(run, folder), *(model_here(model, run) for model in models)]
-    checks += map(running, runs)
-    return (*checks, disk(needed))
+    of_run, weights = examine_run(run, folder)
+    return (*checks, *of_run, disk(WORKING_GIB + weights))
 
 
 def python_version(running: str = platform.python_version()) -> Check:
@@ -180,82 +153,3 @@ def disk(needed: float) -> Check:
         return Check(name="disk", status="ok", found=found)
     remedy = "Free some space, or point ADAPT_HOME at another disk."
     return Check(name="disk", status="fail", found=found, remedy=remedy)
-
-
-def data_there(run: RunFile, folder: Path) -> Iterable[Check]:
-    """Whether the files that a run file names are there."""
-    named = {key: str(getattr(run.data, key)) for key in find_task(run.task).data}
-    for key in ("glossary", "json_schema"):
-        if (path := getattr(run.data, key)) is not None:
-            named[key.replace("_", " ")] = path
-    if run.general is not None:
-        named |= {"general items": run.general.items, "general text": run.general.text}
-    for name, path in named.items():
-        remedy = f"Mend the path in the run file; it is relative to {folder}."
-        if (folder / path).exists():
-            yield Check(name=name, status="ok", found=path)
-        else:
-            yield Check(name=name, status="fail", found=f"no {folder / path}", remedy=remedy)
-
-
-def weight_gib(model: ModelRef) -> float:
-    """Disk that a model's weights take here, GiB at two bytes a parameter.
-
-    That is a download for `hf:`, and a converted copy for a package; a local folder is read
-    where it is, and a hosted or unknown model takes nothing.
-    """
-    scheme = split_reference(model.ref)[0]
-    return 2 * (model.params or 0) / GIB if scheme in ("hf", "package") else 0.0
-
-
-def model_here(model: ModelRef, run: RunFile) -> Check:
-    """Whether a model can be measured here; one that can't is advised on, which is no fault."""
-    name = f"model {model.ref}"
-    scheme = split_reference(model.ref)[0]
-    try:
-        missing = weights_here(model)
-        if scheme == "openai" and not missing:
-            return Check(name=name, status="ok", found=f"a key is set for {address()}")
-        if scheme in ("package", "path"):
-            weights_folder(model.ref)
-        check_task(run, model)
-    except InputError as fault:
-        found = f"{fault.value}; allowed: {fault.allowed}"
-        return Check(name=name, status="fail", found=found, remedy=fault.remedy)
-    if missing:
-        return Check(name=name, status="warn", found=missing, remedy=ADVISED)
-    return _fits(name, model, run)
-
-
-def running(ref: str) -> Check:
-    """Whether a system that is said to run already is registered."""
-    from tasks.results.running import registered
-
-    try:
-        found = registered(ref)
-    except InputError as fault:
-        allowed = f"{fault.value}; allowed: {fault.allowed}"
-        return Check(name=f"model {ref}", status="fail", found=allowed, remedy=fault.remedy)
-    return Check(name=f"model {ref}", status="ok", found=f"version {found.version}")
-
-
-def _fits(name: str, model: ModelRef, run: RunFile) -> Check:
-    from tasks.machine import dtype_name, memory_gib
-
-    there = run.limits.memory_gib or memory_gib()
-    width = 2 if dtype_name() == "bfloat16" else 4
-    # One prompt at a time: a batch that is too large is halved until it fits.
-    one = (1, run.training.max_tokens)
-    answering, training = memory_needs(
-        run, model, answering=one, training=one, bytes_per_param=width
-    )
-    if answering is None or training is None:
-        remedy = "Give `params` in the run file, so that memory can be estimated."
-        return Check(name=name, status="warn", found="number of parameters unknown", remedy=remedy)
-    found = f"{answering:.1f} GiB to answer, {training:.1f} GiB to tune, {there:.1f} GiB there"
-    if training <= there:
-        return Check(name=name, status="ok", found=found)
-    if answering <= there:
-        remedy = "Only untuned paths can be measured; tuning needs a larger machine."
-        return Check(name=name, status="warn", found=found, remedy=remedy)
-    return Check(name=name, status="warn", found=found, remedy=ADVISED)

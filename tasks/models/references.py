@@ -96,23 +96,12 @@ def config_of(ref: str) -> dict[str, Any]:
         elif scheme == "path":
             folder = Path(address).expanduser()
         elif scheme == "hf":
-            folder = _cached(address, revision)
+            folder = cached(address, revision)
     with suppress(OSError, ValueError):
         if folder is not None:
             held = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             return held if isinstance(held, dict) else {}
     return {}
-
-
-def fetch_config(ref: str) -> None:
-    """Bring the config of a model on the hub here, if the hub is there: see `config_of`."""
-    scheme, address, revision = split_reference(ref)
-    if scheme != "hf" or services().offline or _cached(address, revision) is not None:
-        return
-    from huggingface_hub import hf_hub_download
-
-    with suppress(OSError, ValueError):  # a model that isn't there is told of with its weights
-        hf_hub_download(address, "config.json", revision=revision)
 
 
 def base_name(ref: str) -> str:
@@ -131,12 +120,13 @@ def weights_here(model: ModelRef) -> str | None:
             return "no key: OPENAI_API_KEY is not set"
         installed = importlib.util.find_spec("openai") is not None
         return None if installed else "no client: the extra `hosted` (openai) is not installed"
-    if scheme == "hf" and services().offline and _cached(address, revision) is None:
+    if scheme == "hf" and services().offline and cached(address, revision) is None:
         return "weights not in the local cache and the hub is switched off (HF_HUB_OFFLINE)"
     return None
 
 
-def _cached(address: str, revision: str | None) -> Path | None:
+def cached(address: str, revision: str | None) -> Path | None:
+    """The folder of a model in the hub's local cache that has its config, if it is there."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(address, "config.json", revision=revision)
@@ -201,10 +191,15 @@ def _hub_folder(ref: str, address: str, revision: str | None) -> Path:
             )
         )
     except (LocalEntryNotFoundError, RepositoryNotFoundError, ValueError) as error:
-        raise InputError(
-            "models.ref", ref, "a repository on the model hub, or in its local cache",
-            "Check its name and, for a gated model, HF_TOKEN; unset HF_HUB_OFFLINE.",
-        ) from error  # fmt: skip
+        raise not_on_hub(ref) from error
+
+
+def not_on_hub(ref: str) -> InputError:
+    """The fault of naming a model that neither the hub nor its local cache has."""
+    return InputError(
+        "models.ref", ref, "a repository on the model hub, or in its local cache",
+        "Check its name and, for a gated model, HF_TOKEN; unset HF_HUB_OFFLINE.",
+    )  # fmt: skip
 
 
 def _check_weights(ref: str, folder: Path) -> None:

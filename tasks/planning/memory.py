@@ -1,40 +1,54 @@
 """What memory a model needs here, estimated from the run file before anything is loaded."""
 
+from tasks import machine
 from tasks.artifacts import ModelRef
 from tasks.core.estimate import answer_gib, train_gib
 from tasks.run import RunFile
 
 ENCODER_TOKENS = 512  # the longest text that BERT's kind reads
 ENCODER_BYTES = 4  # a parameter: encoders are kept in fp32
+TOKENS_AROUND = 256  # of a question, its instruction, template and answer
 
 
-def memory_needs(
-    run: RunFile,
-    model: ModelRef,
-    *,
-    answering: tuple[int, int],
-    training: tuple[int, int],
-    bytes_per_param: float = 2,
-) -> tuple[float | None, float | None]:
-    """GiB to answer and to tune, each for so many prompts of so many tokens at once.
+def memory_there(run: RunFile) -> float:
+    """GiB that models may use: the run file's limit, and no more than the machine has."""
+    there = machine.memory_gib()
+    return min(run.limits.memory_gib or there, there)
 
-    An encoder reads the text alone, whatever is retrieved.
+
+def memory_needs(run: RunFile, model: ModelRef) -> tuple[float | None, float | None]:
+    """GiB to answer and to tune in the run's batches; None where the size is not known or needed.
+
+    A batch is `answering.batch_size` prompts, or `training.batch_size` examples, each with all its
+    passages; an encoder reads the text alone, whatever is retrieved. A hosted model needs nothing.
     """
+    if not model.open_weights:
+        return None, None
     size = model.params, model.layers, model.hidden
-    spec = run.training
+    spec, answering = run.training, run.answering.batch_size
     more = {"dora": spec.use_dora, "dropout": spec.lora_dropout > 0}
     rank: int | None = max((spec.rank, *spec.try_rank))
     if model.generates:
         rank = None if spec.method == "full" else rank
         four_bits = spec.method == "qlora"
+        tokens, width = _prompt_tokens(run), 2 if machine.dtype_name() == "bfloat16" else 4
+        trained = spec.batch_size, min(tokens, spec.max_tokens)
         return (
-            answer_gib(*size, *answering, bytes_per_param),
-            train_gib(*size, *training, bytes_per_param, rank=rank, four_bits=four_bits, **more),
+            answer_gib(*size, answering, tokens, width),
+            train_gib(*size, *trained, width, rank=rank, four_bits=four_bits, **more),
         )
     tokens = min(spec.max_tokens, ENCODER_TOKENS)
     if spec.tunes_fully(model.params):
         rank = None
+    trained = spec.batch_size, tokens
     return (
-        answer_gib(*size, answering[0], tokens, ENCODER_BYTES, cache=False),
-        train_gib(*size, training[0], tokens, ENCODER_BYTES, rank=rank, vocabulary=0, **more),
+        answer_gib(*size, answering, tokens, ENCODER_BYTES, cache=False),
+        train_gib(*size, *trained, ENCODER_BYTES, rank=rank, vocabulary=0, **more),
     )
+
+
+def _prompt_tokens(run: RunFile) -> int:
+    """Tokens of the longest prompt: the passages, and all around them."""
+    index = run.index
+    chunks = max(index.try_k, default=index.k) * (2 * index.neighbours + 1)
+    return chunks * max(index.try_chunk_tokens, default=index.chunk_tokens) + TOKENS_AROUND

@@ -3,12 +3,12 @@
 import math
 import time
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from tasks.artifacts import ExampleSet, ModelRef, PathName
 from tasks.core.halving import epochs_in_all
 from tasks.data.questions import read_questions
-from tasks.machine import device_and_dtype, dtype_name
-from tasks.models.endpoint import address
+from tasks.machine import device_and_dtype
 from tasks.prompts import is_tuned, reads_passages
 from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
@@ -49,15 +49,29 @@ def matmul_rate(seconds: float = 0.3) -> float:
     return best
 
 
+class Also(NamedTuple):
+    """What is asked beside the splits: questions about what changes, answers that people judged."""
+
+    changed: int = 0
+    labelled: int = 0
+
+
+NOTHING = Also()
+
+
 def estimate_seconds(
-    run: RunFile, examples: ExampleSet, plan: Iterable[Planned], rate: float
+    run: RunFile,
+    examples: ExampleSet,
+    plan: Iterable[Planned],
+    rate: float,
+    also: Also = NOTHING,
 ) -> dict[PathName, float]:
     """Seconds that each path takes if nothing is cached, summed over the measured models."""
     seconds: dict[PathName, float] = {}
     for planned in plan:
         model = planned.model
         for path in planned.paths:
-            asked = examples.count("dev") + trials(run)
+            asked = examples.count("dev") + trials(run) + changed_answers(path, also)
             took = answering = asked * question_seconds(run, examples, model, path, rate)
             if model.tells_likelihood and (is_tuned(path) or path == "prompt"):
                 took += general_seconds(model.params, rate)
@@ -108,6 +122,59 @@ def _is_trained(planned: Planned, path: PathName) -> bool:
     if planned.system is not None:  # it was trained long ago
         return False
     return planned.model.generates or path == "finetune" or "finetune" not in planned.paths
+
+
+def changed_answers(path: PathName, also: Also) -> int:
+    """How many answers about what changes: as it is, and from the index that has followed."""
+    return also.changed * (1 + reads_passages(path))
+
+
+def judged_answers(run: RunFile, examples: ExampleSet, plan: Plan, also: Also = NOTHING) -> int:
+    """How many answers a judge reads at most: each once, and those that people judged."""
+    measured = [len(planned.paths) for planned in plan.models if planned.paths]
+    rounds = sum(measured)
+    if run.decision.primary == JUDGED:
+        rounds *= 1 + bool(run.data.misspelled) + len(run.training.learning_curve)
+    found = rounds * examples.count("dev") + len(measured) * examples.count("test")
+    return found + also.labelled
+
+
+def judge_tokens(examples: ExampleSet) -> float:
+    """Tokens that a judge reads of one answer: it is shown with its text and its reference."""
+    return TOKENS_AROUND + 1.5 * _pair_tokens(examples)
+
+
+def judge_seconds(
+    run: RunFile, examples: ExampleSet, plan: Plan, rate: float, also: Also = NOTHING
+) -> float:
+    """Seconds in which a judge reads all answers; 0 without one, or for a hosted one."""
+    if plan.judge is None:
+        return 0.0
+    tokens = judged_answers(run, examples, plan, also) * judge_tokens(examples)
+    return tokens * 2 * _params_here(plan.judge.model) / (rate * ANSWERING_SHARE)
+
+
+def paraphrase_seconds(
+    run: RunFile, examples: ExampleSet, model: ModelRef | None, rate: float
+) -> float:
+    """Seconds in which training questions are reworded; 0 if nobody does, or a hosted model."""
+    if model is None:
+        return 0.0
+    return paraphrased(run, examples) * question_seconds(run, examples, model, "prompt", rate)
+
+
+def paraphrased(run: RunFile, examples: ExampleSet) -> int:
+    """How many paraphrases of training questions are asked for."""
+    return round(learnt(run, examples) * run.training.rewordings)
+
+
+def total_seconds(
+    run: RunFile, examples: ExampleSet, plan: Plan, rate: float, also: Also = NOTHING
+) -> tuple[dict[PathName, float], float]:
+    """Seconds of each path, and of all that is done once beside them."""
+    beside = judge_seconds(run, examples, plan, rate, also)
+    beside += paraphrase_seconds(run, examples, plan.paraphraser, rate)
+    return estimate_seconds(run, examples, plan.models, rate, also), START_SECONDS + beside
 
 
 def trials(run: RunFile) -> int:
@@ -195,81 +262,3 @@ def _train_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: Pat
 def learnt(run: RunFile, examples: ExampleSet) -> float:
     """How many training questions are learnt from, when those that stop it early are held out."""
     return examples.count("train") * (1 - run.training.validation)
-
-
-def paraphrase_sentences(
-    run: RunFile, examples: ExampleSet, model: ModelRef | None, rate: float
-) -> tuple[str, ...]:
-    """What the model that rewords training questions is asked for, if there is one."""
-    if model is None:
-        return ()
-    count = round(learnt(run, examples) * run.training.rewordings)
-    text = f"{model.ref} is asked for up to {count} paraphrases of training questions first"
-    seconds = count * question_seconds(run, examples, model, "prompt", rate)
-    return (f"{text}, about {_minutes(seconds)}." if seconds else f"{text}.",)
-
-
-def sentence(seconds: dict[PathName, float], *, raced: bool = False) -> str:
-    """The estimate for people, with a smaller run beside it where the whole is long."""
-    total = START_SECONDS + sum(seconds.values())
-    device, _ = device_and_dtype()
-    if raced:
-        return (
-            f"Measuring all of it would take about {_minutes(total)} on this machine ({device}, "
-            f"{dtype_name()}); the budget buys a part."
-        )
-    text = f"About {_minutes(total)} on this machine ({device}, {dtype_name()}) if nothing is"
-    text += " cached; the same command goes on where a run was stopped."
-    untrained = START_SECONDS + sum(s for path, s in seconds.items() if not is_tuned(path))
-    if total > 600 and untrained < total / 2:
-        text += f" Smaller: --path prompt --path rag, about {_minutes(untrained)}."
-    return text
-
-
-def hosted_sentences(
-    run: RunFile, examples: ExampleSet, plan: Iterable[Planned]
-) -> tuple[str, ...]:
-    """What each hosted model will be asked, before any request is paid for."""
-    sentences = []
-    for planned in plan:
-        if planned.model.open_weights or not planned.paths:
-            continue
-        each = trials(run) + examples.count("dev")
-        requests = each * len(planned.paths) + examples.count("test")
-        read = sum(
-            each * prompt_tokens(run, examples, planned.model, path) for path in planned.paths
-        )
-        sentences.append(_hosted_sentence(run, planned.model.ref, requests, read))
-    return tuple(sentences)
-
-
-def judge_sentences(run: RunFile, examples: ExampleSet, plan: Plan) -> tuple[str, ...]:
-    """The same of a hosted judge; it is asked of every answer once."""
-    if plan.judge is None or plan.judge.model.open_weights:
-        return ()
-    measured = [len(planned.paths) for planned in plan.models if planned.paths]
-    rounds = sum(measured)
-    if run.decision.primary == JUDGED:
-        rounds *= 1 + bool(run.data.misspelled) + len(run.training.learning_curve)
-    requests = rounds * examples.count("dev") + len(measured) * examples.count("test")
-    read = requests * (TOKENS_AROUND + 1.5 * _pair_tokens(examples))
-    told = _hosted_sentence(run, plan.judge.model.ref, requests, read)
-    return (f"The judge, beside the answers that people judged: {told}",)
-
-
-def _hosted_sentence(run: RunFile, ref: str, requests: int, read: float) -> str:
-    price = run.price(ref)
-    text = f"{ref}: up to {requests} requests to {address()}"
-    text += f", roughly {read / 1000:.0f} thousand tokens"
-    if price:
-        text += f", {price.of(round(read), 0):.2g} {price.currency} and the answers'"
-    limits = [
-        f"{name} {value:g}" for name, value in
-        (("money", run.budget.money), ("hosted_tokens", run.limits.hosted_tokens))
-        if value is not None
-    ]  # fmt: skip
-    return text + (f"; it stops at {' and '.join(limits)}." if limits else "; no limit is set.")
-
-
-def _minutes(seconds: float) -> str:
-    return f"{max(1, round(seconds / 60))} min"

@@ -3,19 +3,19 @@
 import math
 from pathlib import Path
 
-from tasks.artifacts import Corpus, ExampleSet, PathName, Question, Split, Value
+from tasks.artifacts import ExampleSet, PathName, Question, Split, Value
 from tasks.core.claims import claims_text
 from tasks.core.race_board import Board
 from tasks.core.race_state import Contender
 from tasks.core.sequential import detectable, questions_for
-from tasks.data import collect
 from tasks.data.questions import SPLITS
 from tasks.decision.blocks import race_questions
 from tasks.decision.racing import Speed, as_cost, open_race, speed
 from tasks.machine import device_and_dtype, dtype_name
-from tasks.planning import pace
-from tasks.planning.clashes import check_limits
-from tasks.planning.plan import make_plan, rule_and_evidence
+from tasks.planning import pace, told
+from tasks.planning.pace import Also
+from tasks.planning.plan import rule_and_evidence
+from tasks.planning.ready import make_ready
 from tasks.prompts import is_tuned
 from tasks.results.outcome import Plan, Planned
 from tasks.run import RunFile
@@ -91,50 +91,39 @@ def preview(run: RunFile, root: Path) -> Preview:
     Raises:
         InputError: documents, questions or models are at fault.
     """
-    corpus, examples = _data(run, root)
-    collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
-    plan, here = make_plan(run, corpus, examples), speed()
-    check_limits(run, plan, examples)
-    asked = race_questions(examples, run.seed)
-    estimates = pace.estimate_seconds(run, examples, plan.models, here.rate)
+    corpus, examples, also, plan = make_ready(run, root)
+    here, asked = speed(), race_questions(examples, run.seed)
+    estimates, beside = pace.total_seconds(run, examples, plan, here.rate, also)
     return Preview(
         name=run.name,
         documents=corpus.count if _about_documents(run) else None,
         questions={split: examples.count(split) for split in SPLITS},
         device=f"{device_and_dtype()[0]}, {dtype_name()}",
         memory_gib=plan.memory_gib,
-        models=tuple(_model(run, one, plan, examples, asked, here) for one in plan.models),
-        seconds=pace.START_SECONDS + math.fsum(estimates.values()),
+        models=tuple(_model(run, one, plan, examples, asked, here, also) for one in plan.models),
+        seconds=beside + math.fsum(estimates.values()),
         power=power_of(run, plan, asked),
-        notes=notes(run, plan, examples, here.rate),
+        notes=notes(run, plan, examples, here.rate, also),
     )
 
 
 def notes(
-    run: RunFile, plan: Plan, examples: ExampleSet, rate: float | None = None
+    run: RunFile, plan: Plan, examples: ExampleSet, rate: float, also: Also = pace.NOTHING
 ) -> tuple[str, ...]:
-    """What is told before anything is spent: power, requests to hosted models, time."""
+    """What is told before anything is spent: power, requests to hosted models, judge, time."""
     if not any(planned.paths for planned in plan.models):
         return ()
     asked = race_questions(examples, run.seed)
-    rate = rate or pace.matmul_rate()
-    estimates = pace.estimate_seconds(run, examples, plan.models, rate)
     return (
         power_sentence(power_of(run, plan, asked)),
-        *pace.paraphrase_sentences(run, examples, plan.paraphraser, rate),
-        *pace.hosted_sentences(run, examples, plan.models),
-        *pace.judge_sentences(run, examples, plan),
-        pace.sentence(estimates, raced=run.budget.given),
+        *told.paraphrase_sentences(run, examples, plan.paraphraser, rate),
+        *told.hosted_sentences(run, examples, plan.models, also),
+        *told.judge_sentences(run, examples, plan, rate, also),
+        *told.changes_sentences(run, examples, plan, rate, also),
+        told.time_sentence(
+            *pace.total_seconds(run, examples, plan, rate, also), raced=run.budget.given
+        ),
     )
-
-
-def _data(run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
-    if run.data.examples is not None:
-        examples = collect.collect_for_task(run.task, root, run.data, run.seed)
-        return collect.training_corpus(examples), examples
-    corpus = collect.collect_documents(run.data.at(root, "documents"))
-    asked, known = run.data.at(root, "questions"), collect.read_documents(corpus)
-    return corpus, collect.collect_questions(asked, known, run.data, run.seed, corpus.same_text)
 
 
 def power_of(run: RunFile, plan: Plan, asked: tuple[Question, ...]) -> Power:
@@ -191,6 +180,7 @@ def _model(
     examples: ExampleSet,
     asked: tuple[Question, ...],
     here: Speed,
+    also: Also,
 ) -> ModelPlan:
     rule, evidence = rule_and_evidence(run, planned.model)
     looks, race = _race(run, planned, plan, examples, asked, here)
@@ -201,14 +191,21 @@ def _model(
         reason=planned.reason,
         rule=rule.path or "does not commit",
         evidence=evidence.path or "none",
-        paths=tuple(path_plan(run, planned, path, examples, here) for path in run.decision.order),
+        paths=tuple(
+            path_plan(run, planned, path, examples, here, also) for path in run.decision.order
+        ),
         looks=looks,
         race=race,
     )
 
 
 def path_plan(
-    run: RunFile, planned: Planned, path: PathName, examples: ExampleSet, here: Speed
+    run: RunFile,
+    planned: Planned,
+    path: PathName,
+    examples: ExampleSet,
+    here: Speed,
+    also: Also = pace.NOTHING,
 ) -> PathPlan:
     """Whether one path of a model will be measured, with the estimates that exist."""
     alone = planned.model_copy(update={"paths": (path,)})
@@ -220,7 +217,7 @@ def path_plan(
         return PathPlan(path=path, tried=False, why=(AS_IT_IS,), memory_gib=None, seconds=None)
     elif not tried and not why:
         why = ("the model cannot be measured here",)
-    seconds = pace.estimate_seconds(run, examples, [alone], here.rate)[path]
+    seconds = pace.estimate_seconds(run, examples, [alone], here.rate, also)[path]
     return PathPlan(
         path=path,
         tried=tried,

@@ -4,7 +4,6 @@ import math
 
 from tasks.artifacts import Agreement
 from tasks.results.markdown import bullets, interval_text
-from tasks.results.outcome import Planned
 from tasks.results.record import RunRecord
 from tasks.task.metrics import JUDGED
 
@@ -20,8 +19,8 @@ def render_judge(record: RunRecord) -> list[str]:
         "answers for which yes is likelier than no."
     )
     lines = [agreement_sentence(record)]
-    if itself := _itself(record):
-        lines.append(f"Warning: it judges itself ({', '.join(itself)}); models favour their own.")
+    if record.plan.self_judging:
+        lines.append(record.plan.self_judging)
     unjudged = [f"`{card.path}`, {card.split}" for card in record.scorecards
                 if JUDGED not in card.metrics]  # fmt: skip
     if unjudged:
@@ -53,20 +52,6 @@ def agreement_metrics(found: Agreement) -> dict[str, float]:
         numbers |= {f"judge/{name}": one.value, f"judge/{name}_low": one.low,
                     f"judge/{name}_high": one.high}  # fmt: skip
     return numbers
-
-
-def _itself(record: RunRecord) -> list[str]:
-    """The measured models that are the judge's own."""
-    return [one.model.ref for one in record.plan.models if one.paths and _same(record, one)]
-
-
-def _same(record: RunRecord, planned: Planned) -> bool:
-    """Whether a model is the judge: the same reference or, of weights that are here, the same."""
-    assert record.plan.judge is not None
-    judge = record.plan.judge.model
-    model = planned.system.model if planned.system else planned.model
-    weights = judge.weights if judge.open_weights else None
-    return model.ref == judge.ref or (weights is not None and model.weights == weights)
 
 
 def _took(record: RunRecord) -> str:

@@ -57,6 +57,24 @@ class Plan(Value):
     judge: Judge | None = Field(None, exclude_if=lambda judge: judge is None)
     paraphraser: ModelRef | None = Field(None, exclude_if=lambda model: model is None)
 
+    @property
+    def self_judging(self) -> str:
+        """A warning that names the measured models which the judge is itself; empty without any."""
+        measured = (one for one in self.models if one.paths)
+        same = [one.model.ref for one in measured if self._is_judge(one)]
+        said = f"Warning: it judges itself ({', '.join(same)}); models favour their own."
+        return said if same else ""
+
+    def _is_judge(self, planned: Planned) -> bool:
+        """Whether a model is the judge: the same reference or, of weights that are here, equal."""
+        if self.judge is None:
+            return False
+        judge, model = self.judge.model, planned.model
+        if planned.system is not None:
+            model = planned.system.model
+        weights = judge.weights if judge.open_weights else None
+        return model.ref == judge.ref or (weights is not None and model.weights == weights)
+
 
 class Champion(Value):
     """The registered winner; version and alias are None if nothing was registered.

@@ -52,7 +52,7 @@ def load_reranker(ref: str) -> Score:
     from sentence_transformers import CrossEncoder
     from transformers.utils import logging
 
-    folder = _folder(ref)
+    folder = reranker_folder(ref)
     logging.disable_progress_bar()
     device, dtype = device_and_dtype()
     model = CrossEncoder(
@@ -80,7 +80,7 @@ def load_reranker(ref: str) -> Score:
 
 def reranker_sha(ref: str) -> str:
     """Digest of a cross-encoder's configuration and of what its weight files hold."""
-    files = sorted(_folder(ref).glob("*.safetensors"))
+    files = sorted(reranker_folder(ref).glob("*.safetensors"))
     stamps = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
     return digest.of_json([weights_digest(ref), [_file_sha(*stamp) for stamp in stamps]])
 
@@ -92,7 +92,7 @@ def _file_sha(path: Path, changed: int, size: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _folder(ref: str) -> Path:
+def reranker_folder(ref: str) -> Path:
     """The folder of a cross-encoder; other models would get a head of random weights."""
     try:
         folder = weights_folder(ref)

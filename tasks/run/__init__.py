@@ -1,6 +1,6 @@
 """The run file, typed: WHAT to do. Hashed by its content and logged whole."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -53,7 +53,7 @@ __all__ = [
 class RunFile(Value):
     """A run, whole; written as TOML, unknown keys are errors."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     task: str = QUESTION_ANSWERING
     seed: int = Field(7, ge=0, lt=2**31)

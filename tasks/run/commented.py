@@ -1,9 +1,16 @@
 """A run file as people are given it: every key with its value and a comment."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
-from tasks.run import RunFile
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+from tasks.artifacts import Value
+from tasks.run import ChangesData, GeneralData, JudgeSpec, Price, RunFile
+from tasks.run.reading import TABLES
+from tasks.run.unused import unused
+from tasks.task.known import find_task
 
 HEADS = {
     "data": "What is asked and what is known; paths are relative to this file.",
@@ -123,14 +130,27 @@ COMMENTS = {
 }
 
 
+# Tables that a run file may be without: they are then written behind comment signs.
+OPTIONAL: dict[str, tuple[str, type[Value]]] = {
+    "general": ("[general]", GeneralData),
+    "changes": ("[changes]", ChangesData),
+    "judge": ("[judge]", JudgeSpec),
+    "prices": ('[prices."gpt-4o"]', Price),
+}
+
+
 def render(run: RunFile) -> str:
-    """A run file's text: every key with its value and a comment."""
-    values = run.model_dump(mode="json")
-    scalars = [key for key in values if key not in HEADS]
-    blocks = ["\n".join(_line(key, values[key], key) for key in scalars)]
+    """A run file's text: every key that its task can use, with its value and a comment.
+
+    A key of no use is written where it has another value than by default.
+    """
+    values, idle = run.model_dump(mode="json"), unused(find_task(run.task))
+    blocks = ["\n".join(_line(key, values[key], key) for key in values if key not in HEADS)]
     for name in HEADS:
-        tables = _tables(name, values[name])
-        blocks += [_table(name, head, table) for head, table in tables if table is not None]
+        if values[name]:
+            blocks += [_table(name, *table, idle) for table in _tables(name, values[name])]
+        elif name not in idle:
+            blocks.append(_absent(name))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -143,9 +163,28 @@ def _tables(name: str, value: Any) -> list[tuple[str, Any]]:
     return [(f"[{name}]", value)]
 
 
-def _table(name: str, head: str, values: dict[str, Any]) -> str:
-    lines = [_line(key, value, f"{name}.{key}") for key, value in values.items()]
+def _table(name: str, head: str, values: dict[str, Any], idle: Collection[str]) -> str:
+    lines = [
+        _line(key, value, f"{name}.{key}")
+        for key, value in values.items()
+        if f"{name}.{key}" not in idle or value != _default(TABLES[name], key)
+    ]
     return "\n".join([f"# {HEADS[name]}", head, *lines])
+
+
+def _absent(name: str) -> str:
+    """A table that is not given, with what it could hold."""
+    head, model = OPTIONAL[name]
+    lines = [_line(key, _default(model, key), f"{name}.{key}") for key in model.model_fields]
+    return "\n".join(
+        [f"# {HEADS[name]}", f"# {head}", *(f"# {line.lstrip('# ')}" for line in lines)]
+    )
+
+
+def _default(model: type[Value], key: str) -> Any:
+    """A key's default as JSON has it, None without one."""
+    found = model.model_fields[key].get_default()
+    return None if found is PydanticUndefined else to_jsonable_python(found)
 
 
 def _line(key: str, value: Any, name: str) -> str:

@@ -28,6 +28,7 @@ from tasks.run import (
     RunFile,
     TrainingSpec,
 )
+from tasks.run.unused import asks_by_instruction, has_references
 from tasks.task import Task
 from tasks.task.constraints import VALID_JSON
 from tasks.task.known import find_task
@@ -152,7 +153,7 @@ def _check_task(run: RunFile, where: str) -> None:
 
 def _check_judge(run: RunFile, task: Task, where: str) -> None:
     """Refuse a judge of answers that are no texts, and a decision by one where it cannot be had."""
-    if run.judge is not None and not _has_references(task):
+    if run.judge is not None and not has_references(task):
         raise InputError(
             f"{where}: judge", run.judge.model, "a task whose examples have references",
             "Remove [judge]: metrics tell whether these answers are right.",
@@ -171,22 +172,16 @@ def _check_judge(run: RunFile, task: Task, where: str) -> None:
         )  # fmt: skip
 
 
-def _has_references(task: Task) -> bool:
-    return task.data == ("examples",) and not task.labels
-
-
 def _check_constraints(run: RunFile, task: Task, where: str) -> None:
     """Refuse what would make no difference to a task's answers."""
     given = {"data.glossary": run.data.glossary, "data.json_schema": run.data.json_schema}
     given |= {f"answering.{key}": getattr(run.answering, key) for key in ("min_words", "max_words")}
     for key, value in given.items():
-        if value is not None and not _has_references(task):
+        if value is not None and not has_references(task):
             raise InputError(
                 f"{where}: {key}", value, "a task whose examples have references", "Remove it."
             )
-    wordings = (*task.untuned, *task.tuned)
-    asked = any("{instruction}" in wording.instruction for wording in wordings)
-    if run.answering.instruction is not None and not asked:
+    if run.answering.instruction is not None and not asks_by_instruction(task):
         raise InputError(
             f"{where}: answering.instruction", run.answering.instruction,
             f"nothing for {task.name}, which chooses among wordings of its own", "Remove it.",

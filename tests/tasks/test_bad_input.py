@@ -58,6 +58,8 @@ RUNS = [
          "min_gian", "min_gain", "Did you mean 'min_gain'?"),
     Case("", HEAD + DATA + MODELS + "[zzz]\nx = 1\n", "zzz", "zzz", "data", "Remove it"),
     Case("", HEAD + DATA + MODELS + "reff = 1\n", "models.0.reff", "reff", "ref", "'ref'"),
+    Case("", "schema_version = 9\n" + HEAD + DATA + MODELS, "run.toml: schema_version", "9", "1",
+         "Change"),
     Case("", DATA + MODELS, "run.toml: name", "None", "a value", "Add the key 'name'"),
     Case("", HEAD + '[data]\ndocuments = "d"\n' + MODELS, "data.questions", "None", "a value",
          "Add the key 'questions'"),

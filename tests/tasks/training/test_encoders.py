@@ -24,13 +24,13 @@ from tasks.core.errors import InputError
 from tasks.core.labels import votes
 from tasks.data.examples import training_corpus
 from tasks.data.questions import stored
-from tasks.doctor import model_here
 from tasks.evaluation import evaluate
 from tasks.evaluation.answering import generate_answers, reply, retrieve
 from tasks.evaluation.evaluate import answer_split, choose_prompt, scorecard
 from tasks.models.answerer import load_answerer
 from tasks.models.classifier import Classifier, load_classifier
 from tasks.models.references import resolve
+from tasks.planning.checkup import model_here
 from tasks.planning.memory import memory_needs
 from tasks.planning.pace import estimate_seconds
 from tasks.planning.plan import make_plan
@@ -261,7 +261,7 @@ def test_memory_follows_what_is_tuned_and_needs_no_cache_of_keys() -> None:
 
     def needs(model: ModelRef, method: str) -> tuple[float, float]:
         run = run_of("path:/m", training={"encoder_method": method})
-        found = memory_needs(run, model, answering=(32, 4000), training=(8, 640))
+        found = memory_needs(run, model)
         assert found[0] is not None
         assert found[1] is not None
         return found[0], found[1]
