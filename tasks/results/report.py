@@ -12,7 +12,14 @@ from tasks.results.across_report import across_sentence, render_across
 from tasks.results.comparison import COMPARISON, render_comparison
 from tasks.results.judge_report import render_judge
 from tasks.results.learning_report import CURVE, plot_learning, render_learning
-from tasks.results.markdown import bullets, interval_text, metric_name, number_text, table
+from tasks.results.markdown import (
+    basis_text,
+    bullets,
+    interval_text,
+    metric_name,
+    number_text,
+    table,
+)
 from tasks.results.plot import plot_quality_cost
 from tasks.results.race_report import render_race
 from tasks.results.record import RunRecord
@@ -108,7 +115,7 @@ def _opening(record: RunRecord) -> str:
     champion = record.outcome.champion
     rows = [
         (v.model, f"`{v.path}`" if v.path else "none",
-         v.basis + (", undecided" if v.undecided else ""),
+         basis_text(v.basis, v.undecided),
          _said(v.rule.path), _said(v.evidence.path))
         for v in record.outcome.verdicts
     ]  # fmt: skip
