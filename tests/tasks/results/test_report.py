@@ -73,9 +73,26 @@ def test_paths_are_shown_with_quality_cost_and_how_energy_was_had(report: str) -
         "| token F1", "| exact match", "| general accuracy",  # the primary one first
     ]  # fmt: skip
     assert " | 0.925 [" in metrics[0]
-    assert "| `finetune+rag` | 0.200 | 42 | 90 | 10.00 Wh (counters) | 2.00 Wh (estimate) |" in told
+    assert "| `finetune+rag` | 0.200 | 42 | 90 | 10.00 Wh | 2.00 Wh |" in told
+    by = "estimate (answers of `prompt`, answers of `finetune+rag`); counters (training of `fine"
+    assert f"\n\nEnergy: {by}" in told
     assert metrics[2].endswith("| - |")  # nobody checked what tuning left of general knowledge
     assert "Reused, with the cost measured then: answers of `prompt` (run earlier)" in told
+
+
+def test_one_method_for_all_energy_is_told_once_and_none_where_none_was_measured(
+    record: RunRecord,
+) -> None:
+    bare = record.model_copy(update={"trainings": ()})
+    told = section(render_report(bare), "What was measured")
+    assert told.count("estimate") == 1
+    assert "\n\nEnergy: estimate. Reused" in told
+    unmeasured = {"energy_kwh": None, "energy_method": None}
+    cards = tuple(
+        card.model_copy(update={"cost": card.cost | unmeasured}) for card in record.scorecards
+    )
+    none = render_report(bare.model_copy(update={"scorecards": cards}))
+    assert "Energy:" not in section(none, "What was measured")
 
 
 def test_margin_says_whether_the_lower_bound_is_above_the_minimal_gain(
