@@ -9,7 +9,8 @@ and estimators: linearization and residual techniques"). One value may lie outsi
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -77,6 +78,37 @@ def macro_f1_values(expected: Sequence[str], answered: Sequence[str]) -> list[fl
 
     pairs = zip(expected, answered, strict=True)
     return [mean + scale * influence(one, other) for one, other in pairs]
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What needs no model: one label for every text, and guessing evenly.
+
+    `label` is the most frequent in training, the first by name where `alike` labels are; `scores`
+    are macro-F1 and accuracy of giving it always, `guessed` is the accuracy of guessing that is
+    expected.
+    """
+
+    label: str
+    alike: int
+    scores: Mapping[str, float]
+    guessed: float
+
+
+def chance_level(expected: Sequence[str], trained: Mapping[str, int]) -> Chance:
+    """What these expected labels are worth without reading a text.
+
+    `trained` counts the training examples of each label that can be answered; at least one each.
+    """
+    most = max(trained.values())
+    tied = sorted(label for label, count in trained.items() if count == most)
+    always = [tied[0]] * len(expected)
+    right = sum(label == tied[0] for label in expected)
+    scores = {
+        "macro_f1": math.fsum(macro_f1_values(expected, always)) / len(expected),
+        "accuracy": right / len(expected),
+    }
+    return Chance(tied[0], len(tied), scores, 1 / len(trained))
 
 
 def calibration_values(confidence: Sequence[float], correct: Sequence[float]) -> list[float]:

@@ -6,6 +6,7 @@ from math import isinf
 from tasks.artifacts import Scorecard
 from tasks.core.stats import Interval
 from tasks.core.trade import Crossover
+from tasks.results.chance import chance_text
 from tasks.results.dimensions import (
     DIMENSIONS,
     Measure,
@@ -84,7 +85,7 @@ def _page(record: RunRecord, cards: Sequence[Scorecard]) -> list[str]:
     unseen = [one.name for one in found if one not in seen]
     missing = f"Not measured in this run: {', '.join(unseen)} ({ASKED_FOR})." if unseen else ""
     return [
-        table(heads, rows), note, missing,
+        table(heads, rows), note, chance_text(record, cards), missing,
         table(("dimension", "where each path wins"), _wins(found, paths)),
         bullets(_crossover(one) for one in paid_back(record, cards)),
     ]  # fmt: skip

@@ -248,7 +248,7 @@ def test_a_classification_is_reported_by_macro_f1_with_recall_by_label(labelled:
     told = section(report, "By label")
     assert "accuracy for each label (its recall)" in told
     assert "| `prompt` | 0.600 [" in told
-    assert "examples of 2 labels: 0 train, 20 dev, 0 test" in report
+    assert "examples of 2 labels: 10 train, 20 dev, 0 test" in report
 
 
 def test_figures_of_all_answers_together_stand_beside_their_signature(record: RunRecord) -> None:
