@@ -10,7 +10,7 @@ from rich.text import Text
 
 from flows.console import out, print_json
 from flows.console_outcome import print_across, print_reasoning, sentence
-from tasks.results.markdown import short
+from tasks.results.markdown import basis_text, short
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,18 +71,25 @@ def _number(value: float | None) -> str:
 
 
 def print_explanation(explanation: Explanation, as_json: bool) -> None:
-    """Print why each verdict is what it is."""
+    """Print which model's winner was chosen, then why each verdict is what it is.
+
+    Of a run that one question is asked about, its answers alone.
+    """
     if as_json:
         return print_json(json.loads(explanation.model_dump_json()))
     console = out()
-    for one in explanation.models:
-        _print_explained(console, one)
     print_across(console, explanation.across)
+    for one in explanation.models:
+        basis = basis_text(one.basis, one.undecided)
+        console.print(Text(f"\n{one.model}: {one.path or 'no path'} ({basis})", style="bold"))
+        if explanation.question is None:
+            _print_explained(console, one)
+        for question in one.apart:
+            _print_question(console, question, read=explanation.question is not None)
     return None
 
 
 def _print_explained(console: Console, one: Explained) -> None:
-    console.print(Text(f"\n{one.model}: {one.path or 'no path'} ({one.basis})", style="bold"))
     for reason in one.reasons:
         console.print(f"  - {reason}")
     if one.race is not None:
@@ -101,16 +108,15 @@ def _print_explained(console: Console, one: Explained) -> None:
         console.print(f"Flip when: {flip}")
     if one.apart:
         console.print(f"Where {' and '.join(one.best)} differ:")
-    for question in one.apart:
-        _print_question(console, question)
 
 
-def _print_question(console: Console, shown: Shown) -> None:
+def _print_question(console: Console, shown: Shown, *, read: bool) -> None:
+    """One question with its answers, and the passages that were `read` for each."""
     console.print(f"  {shown.question_id}: {shown.question}")
     console.print(f"    expected: {' / '.join(shown.expected) or '(no answer)'}")
     for side in shown.sides:
         console.print(f"    {side.path}: {_short(side.answer) or '(nothing)'} ({side.score:.2f})")
-        for passage in side.passages if len(shown.sides) != 2 else ():
+        for passage in side.passages if read else ():
             console.print(f"      read: {_short(passage)}")
 
 

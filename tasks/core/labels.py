@@ -12,7 +12,8 @@ too sure where a label has few examples; what the jackknife expects is no less t
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -92,6 +93,37 @@ def macro_f1_values(expected: Sequence[Hashable], answered: Sequence[Hashable]) 
 def _f1(right: int, size: int) -> float:
     """F1 of a label that is right so often, of how often it was expected and how often answered."""
     return 2 * right / size if size else 0.0
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What needs no model: one label for every text, and guessing evenly.
+
+    `label` is the most frequent in training, the first by name where `alike` labels are; `scores`
+    are macro-F1 and accuracy of giving it always, `guessed` is the accuracy of guessing that is
+    expected.
+    """
+
+    label: str
+    alike: int
+    scores: Mapping[str, float]
+    guessed: float
+
+
+def chance_level(expected: Sequence[str], trained: Mapping[str, int]) -> Chance:
+    """What these expected labels are worth without reading a text.
+
+    `trained` counts the training examples of each label that can be answered; at least one each.
+    """
+    most = max(trained.values())
+    tied = sorted(label for label, count in trained.items() if count == most)
+    always = [tied[0]] * len(expected)
+    right = sum(label == tied[0] for label in expected)
+    scores = {
+        "macro_f1": math.fsum(macro_f1_values(expected, always)) / len(expected),
+        "accuracy": right / len(expected),
+    }
+    return Chance(tied[0], len(tied), scores, 1 / len(trained))
 
 
 def calibration_values(confidence: Sequence[float], correct: Sequence[float]) -> list[float]:

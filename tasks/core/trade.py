@@ -1,7 +1,7 @@
 """Quality against cost: what nothing else beats in both, and when a training pays back."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 MONTH = 30  # days
@@ -33,15 +33,25 @@ def pareto(points: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
 
     `points` are (quality, cost); equal points are on the front together.
     """
-    front = [
-        name
-        for name, (quality, cost) in points.items()
-        if not any(
-            (other >= quality and price <= cost) and (other, price) != (quality, cost)
-            for other, price in points.values()
-        )
+    front = [name for name in points if not dominating(points, name)]
+    return _cheapest_first(points, front)
+
+
+def dominating(points: Mapping[str, tuple[float, float]], name: str) -> tuple[str, ...]:
+    """Who keeps one off the front, cheapest first: at least as good for no more, and not equal."""
+    quality, cost = points[name]
+    found = [
+        other
+        for other, (reached, price) in points.items()
+        if reached >= quality and price <= cost and (reached, price) != (quality, cost)
     ]
-    return tuple(sorted(front, key=lambda name: (points[name][1], name)))
+    return _cheapest_first(points, found)
+
+
+def _cheapest_first(
+    points: Mapping[str, tuple[float, float]], names: Sequence[str]
+) -> tuple[str, ...]:
+    return tuple(sorted(names, key=lambda name: (points[name][1], name)))
 
 
 def crossovers(

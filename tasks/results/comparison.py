@@ -6,16 +6,18 @@ from math import isinf
 from tasks.artifacts import Scorecard
 from tasks.core.stats import Interval
 from tasks.core.trade import Crossover
+from tasks.results.chance import chance_text
 from tasks.results.dimensions import (
     DIMENSIONS,
     Measure,
+    beside,
     correct_metric,
     measures,
     on_front,
     paid_back,
 )
 from tasks.results.markdown import bullets, metric_name, short, table
-from tasks.results.record import RunRecord
+from tasks.results.record import RunRecord, seconds_per_question
 
 COMPARISON = "comparison.md"
 ASKED_FOR = "docs/obstacles.md says what asks for each"
@@ -32,13 +34,36 @@ def render_comparison(record: RunRecord) -> list[str]:
         if len(models) > 1:
             parts.append(f"### {model}")
         parts += _page(record, cards)
-    front = [f"`{path}`" if len(models) == 1 else f"{model} `{path}`"
-             for model, path in on_front(record.cards("dev"))]  # fmt: skip
-    parts.append(
-        f"On the front of quality against seconds a question, cheapest first: {', '.join(front)}. "
+    parts.append(_front(record, alone=len(models) == 1))
+    return [part for part in parts if part]
+
+
+def _front(record: RunRecord, *, alone: bool) -> str:
+    """Who is on the front, and where the winner is not, who keeps it off."""
+    cards, champion = record.cards("dev"), record.outcome.champion
+
+    def name(model: str, path: str) -> str:
+        return f"`{path}`" if alone else f"{model} `{path}`"
+
+    def told(card: Scorecard) -> str:
+        score = f"{metric_name(card.primary)} {card.metrics[card.primary].value:.3f}"
+        return f"{name(card.model, card.path)} ({score}, {short(seconds_per_question(card))} s)"
+
+    front = ", ".join(name(*one) for one in on_front(cards))
+    text = (
+        f"On the front of quality against seconds a question, cheapest first: {front}. "
         "Every other path has one beside it that is at least as good for no more."
     )
-    return [part for part in parts if part]
+    won = (champion.model, champion.path) if champion else None
+    winner = next((card for card in cards if (card.model, card.path) == won), None)
+    better = beside(cards, winner) if winner else ()
+    if winner is None or not better:
+        return text
+    others = " and ".join(map(told, better))
+    return (
+        f"{text} The winner, {told(winner)}, is off it because of {others}; what decides is a "
+        f"gain shown to exceed {record.run.decision.min_gain:g}, not a place on the front."
+    )
 
 
 def _page(record: RunRecord, cards: Sequence[Scorecard]) -> list[str]:
@@ -60,7 +85,7 @@ def _page(record: RunRecord, cards: Sequence[Scorecard]) -> list[str]:
     unseen = [one.name for one in found if one not in seen]
     missing = f"Not measured in this run: {', '.join(unseen)} ({ASKED_FOR})." if unseen else ""
     return [
-        table(heads, rows), note, missing,
+        table(heads, rows), note, chance_text(record, cards), missing,
         table(("dimension", "where each path wins"), _wins(found, paths)),
         bullets(_crossover(one) for one in paid_back(record, cards)),
     ]  # fmt: skip

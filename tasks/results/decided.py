@@ -5,7 +5,7 @@ from pathlib import Path
 from tasks.core.decide import Verdict
 from tasks.results.across_report import render_across
 from tasks.results.finished import Finished
-from tasks.results.markdown import table
+from tasks.results.markdown import basis_text, table
 from tasks.results.outcome import Outcome
 
 
@@ -39,5 +39,4 @@ def render_decided(finished: Finished, outcome: Outcome) -> str:
 def _path(verdict: Verdict | None) -> str:
     if verdict is None:
         return "-"
-    unsure = ", undecided" if verdict.undecided else ""
-    return f"{verdict.path or 'none'} ({verdict.basis}{unsure})"
+    return f"{verdict.path or 'none'} ({basis_text(verdict.basis, verdict.undecided)})"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tasks.artifacts import Question, Scorecard
 from tasks.core.stats import Interval
-from tasks.core.trade import Crossover, Spent, crossovers, pareto, per_correct
+from tasks.core.trade import Crossover, Spent, crossovers, dominating, pareto, per_correct
 from tasks.results.record import RunRecord, answers_of, seconds_per_question
 from tasks.store import get_rows
 from tasks.task.metrics import intervals, is_whole
@@ -134,12 +134,27 @@ def paid_back(record: RunRecord, cards: Sequence[Scorecard]) -> tuple[Crossover,
 
 def on_front(cards: Sequence[Scorecard]) -> tuple[tuple[str, str], ...]:
     """Model and path of those that no other beats in both quality and seconds, cheapest first."""
-    keys = {f"{card.model}\0{card.path}": card for card in cards}
-    points = {
-        key: (card.metrics[card.primary].value, seconds_per_question(card))
-        for key, card in keys.items()
+    return tuple((card.model, str(card.path)) for card in _cards(cards, pareto(_points(cards))))
+
+
+def beside(cards: Sequence[Scorecard], card: Scorecard) -> tuple[Scorecard, ...]:
+    """Those that keep a card off that front: at least as good for no more, cheapest first."""
+    return _cards(cards, dominating(_points(cards), _key(card)))
+
+
+def _key(card: Scorecard) -> str:
+    return f"{card.model}\0{card.path}"
+
+
+def _points(cards: Sequence[Scorecard]) -> dict[str, tuple[float, float]]:
+    return {
+        _key(card): (card.metrics[card.primary].value, seconds_per_question(card)) for card in cards
     }
-    return tuple((keys[key].model, keys[key].path) for key in pareto(points))
+
+
+def _cards(cards: Sequence[Scorecard], keys: Sequence[str]) -> tuple[Scorecard, ...]:
+    by_key = {_key(card): card for card in cards}
+    return tuple(by_key[key] for key in keys)
 
 
 def _as(value: Interval | float | None) -> Interval | None:

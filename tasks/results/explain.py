@@ -47,26 +47,35 @@ class Fate(Value):
 
 
 class Explained(Value):
-    """One model's verdict explained; `best` are the two paths whose answers are compared."""
+    """One model's verdict explained; `best` are the two paths whose answers are compared.
+
+    Where one question is asked about, `apart` is that one, `best` are all who answered it, and
+    there is nothing of reasons, paths and flips.
+    """
 
     model: str
     basis: str
+    undecided: bool
     path: str | None
     metric: str
-    reasons: tuple[str, ...]
-    paths: tuple[Fate, ...]
     best: tuple[str, ...]
     apart: tuple[Shown, ...]
-    flip_when: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
+    paths: tuple[Fate, ...] = ()
+    flip_when: tuple[str, ...] = ()
     race: Raced | None = None
 
 
 class Explanation(Value):
-    """Every verdict of a run explained, and the last step over models where there was one."""
+    """Every verdict of a run explained, and the last step over models where there was one.
+
+    `question` is the one that was asked about, None where the whole run was.
+    """
 
     folder: str
     models: tuple[Explained, ...]
     across: ModelChoice | None = None
+    question: str | None = None
 
 
 def explain(folder: Path, question: str | None = None) -> Explanation:
@@ -82,9 +91,10 @@ def explain(folder: Path, question: str | None = None) -> Explanation:
             str(folder / "verdict.json"), None, "a finished run's verdict.json",
             "Name the folder of a finished run: runs/<name>/<time>.",
         )  # fmt: skip
-    models = tuple(explained(finished, verdict) for verdict in finished.verdicts.values())
     if question is not None:
-        models = tuple(_asked(finished, models, question))
+        models = _asked(finished, question)
+        return Explanation(folder=str(folder), models=models, question=question)
+    models = tuple(explained(finished, verdict) for verdict in finished.verdicts.values())
     return Explanation(folder=str(folder), models=models, across=finished.across)
 
 
@@ -96,6 +106,7 @@ def explained(finished: Finished, verdict: Verdict) -> Explained:
     return Explained(
         model=verdict.model,
         basis=verdict.basis,
+        undecided=verdict.undecided,
         path=verdict.path,
         metric=metric,
         reasons=verdict.reasons,
@@ -205,24 +216,28 @@ def shown(sides: Sequence[tuple[PathName, Answer]], metric: str) -> Shown:
     )
 
 
-def _asked(finished: Finished, models: Sequence[Explained], question: str) -> list[Explained]:
-    """Each model with the one question, as all of its paths answered it."""
+def _asked(finished: Finished, question: str) -> tuple[Explained, ...]:
+    """Each model with the one question alone, as all of its paths answered it."""
     found, known = [], set()
-    for one in models:
-        sides = []
-        for card in finished.dev(one.model):
-            rows = {row.question_id: row for row in answers_in(card, one.metric)}
+    for verdict in finished.verdicts.values():
+        sides, metric = [], ""
+        for card in finished.dev(verdict.model):
+            metric = card.primary
+            rows = {row.question_id: row for row in answers_in(card, metric)}
             known |= set(rows)
             if question in rows:
                 sides.append((card.path, rows[question]))
         if sides:
-            paths = tuple(path for path, _ in sides)
-            apart = (shown(sides, one.metric),)
-            found.append(one.model_copy(update={"apart": apart, "best": paths}))
+            one = Explained(
+                model=verdict.model, basis=verdict.basis, undecided=verdict.undecided,
+                path=verdict.path, metric=metric, best=tuple(path for path, _ in sides),
+                apart=(shown(sides, metric),),
+            )  # fmt: skip
+            found.append(one)
     if not found:
         near = difflib.get_close_matches(question, sorted(known), n=3, cutoff=0.3)
         raise InputError(
             "--question", question, ", ".join(near or sorted(known)[:3]) or "an answered question",
             "Name a dev question that some path answered.",
         )  # fmt: skip
-    return found
+    return tuple(found)

@@ -32,6 +32,11 @@ def metric_name(name: str) -> str:
     return METRIC_NAMES.get(name, name.replace("_", " "))
 
 
+def basis_text(basis: str, undecided: bool) -> str:
+    """What a verdict rests on, and whether it is open, e.g. `measured, undecided`."""
+    return f"{basis}, undecided" if undecided else basis
+
+
 def interval_text(interval: Interval) -> str:
     """A value with its bounds, e.g. `0.647 [0.561, 0.732]`."""
     return f"{interval.value:.3f} [{number_text(interval.low)}, {number_text(interval.high)}]"

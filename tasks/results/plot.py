@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Answer, Scorecard
-from tasks.core.labels import confusion
+from tasks.core.labels import Chance, confusion
 from tasks.results.dimensions import on_front
 from tasks.results.markdown import metric_name
 from tasks.results.record import seconds_per_question
@@ -23,16 +23,31 @@ RING: dict[str, Any] = {
     "marker": "o", "markersize": 16, "markerfacecolor": "none", "markeredgecolor": "#222222",
     "linestyle": "",
 }  # fmt: skip
+FLOOR: dict[str, Any] = {"color": FRONT, "linestyle": ":", "linewidth": 1}
 HALF = 0.5  # share of a row from which a cell is dark, and its number white
 
 
 def plot_quality_cost(
-    cards: Sequence[Scorecard], target: Path, chosen: Collection[tuple[str, str | None]] = ()
+    cards: Sequence[Scorecard],
+    target: Path,
+    chosen: Collection[tuple[str, str | None]] = (),
+    chance: Chance | None = None,
 ) -> Path:
-    """Draw the primary metric with its interval over seconds a question, as PNG.
+    """Write the picture of quality against cost as PNG."""
+    draw_quality_cost(cards, chosen, chance).savefig(target)
+    return target
+
+
+def draw_quality_cost(
+    cards: Sequence[Scorecard],
+    chosen: Collection[tuple[str, str | None]] = (),
+    chance: Chance | None = None,
+) -> "Figure":
+    """Draw the primary metric with its interval over seconds a question.
 
     `cards` are dev scorecards, at least one; a logarithmic x axis. A line joins the Pareto front:
-    those that no other beats in both. Model and path of what was `chosen` are ringed.
+    those that no other beats in both. Model and path of what was `chosen` are ringed; a level
+    line is the score of one label for every text, where `chance` has it in the primary metric.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -45,15 +60,17 @@ def plot_quality_cost(
     _draw_front(axes, cards)
     for card in cards:
         _draw(axes, card, markers[card.model], ringed=(card.model, card.path) in chosen)
+    floor = chance.scores.get(cards[0].primary) if chance else None
+    if floor is not None:
+        axes.axhline(floor, **FLOOR)
     _dress(axes, cards)
     if len(models) == 1:
         axes.set_title(models[0], loc="left", color=INK, fontsize=11)
     figure.legend(
-        handles=_keys(cards, markers, ringed=bool(chosen)), loc="outside right upper",
-        frameon=False, fontsize=8, labelcolor=INK, labelspacing=0.9,
+        handles=_keys(cards, markers, ringed=bool(chosen), floor=floor is not None),
+        loc="outside right upper", frameon=False, fontsize=8, labelcolor=INK, labelspacing=0.9,
     )  # fmt: skip
-    figure.savefig(target)
-    return target
+    return figure
 
 
 def _draw_front(axes: Any, cards: Sequence[Scorecard]) -> None:
@@ -80,8 +97,10 @@ def _draw(axes: Any, card: Scorecard, marker: str, *, ringed: bool) -> None:
         axes.plot(seconds, quality.value, **RING)
 
 
-def _keys(cards: Sequence[Scorecard], markers: Mapping[str, str], *, ringed: bool) -> list[Any]:
-    """What colours, shapes, the ring and the line stand for; one model's shape needs no word."""
+def _keys(
+    cards: Sequence[Scorecard], markers: Mapping[str, str], *, ringed: bool, floor: bool
+) -> list[Any]:
+    """What colours, shapes, the ring and the lines stand for; one model's shape needs no word."""
     from matplotlib.lines import Line2D
 
     def key(label: str, **style: Any) -> Any:
@@ -92,6 +111,7 @@ def _keys(cards: Sequence[Scorecard], markers: Mapping[str, str], *, ringed: boo
     if len(markers) > 1:
         keys += [key(model, marker=shape, color=FRONT) for model, shape in markers.items()]
     keys += [key("chosen", **RING)] if ringed else []
+    keys += [key("one label always", **FLOOR)] if floor else []
     return [*keys, key("Pareto front", color=FRONT, linestyle="--", linewidth=1)]
 
 

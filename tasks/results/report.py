@@ -9,10 +9,18 @@ from tasks.artifacts import SCHEMA_VERSION
 from tasks.core.decide import TestScore, Verdict
 from tasks.models.references import runs_already
 from tasks.results.across_report import across_sentence, render_across
+from tasks.results.chance import chance_of, chance_text
 from tasks.results.comparison import COMPARISON, render_comparison
 from tasks.results.judge_report import render_judge
 from tasks.results.learning_report import CURVE, plot_learning, render_learning
-from tasks.results.markdown import bullets, interval_text, metric_name, number_text, table
+from tasks.results.markdown import (
+    basis_text,
+    bullets,
+    interval_text,
+    metric_name,
+    number_text,
+    table,
+)
 from tasks.results.plot import plot_quality_cost
 from tasks.results.race_report import render_race
 from tasks.results.record import RunRecord
@@ -35,7 +43,8 @@ def write_outputs(record: RunRecord) -> Path:
     }
     if record.cards("dev"):
         chosen = {(verdict.model, verdict.path) for verdict in record.outcome.verdicts}
-        plot_quality_cost(record.cards("dev"), folder / PLOT, chosen)
+        chance = chance_of(record, record.cards("dev"))
+        plot_quality_cost(record.cards("dev"), folder / PLOT, chosen, chance)
     if record.learning:
         plot_learning(record.learning, folder / CURVE)
     if record.races:
@@ -108,7 +117,7 @@ def _opening(record: RunRecord) -> str:
     champion = record.outcome.champion
     rows = [
         (v.model, f"`{v.path}`" if v.path else "none",
-         v.basis + (", undecided" if v.undecided else ""),
+         basis_text(v.basis, v.undecided),
          _said(v.rule.path), _said(v.evidence.path))
         for v in record.outcome.verdicts
     ]  # fmt: skip
@@ -136,7 +145,8 @@ def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
     if verdict.test is not None:
         parts.append(_tested(verdict.test))
     if cards:
-        parts += ["### What was measured", quality(cards), corpus(cards), costs(record, cards)]
+        parts += ["### What was measured", quality(cards), chance_text(record, cards)]
+        parts += [corpus(cards), costs(record, cards)]
         parts += estimates(record, verdict.model, cards)
         labels = cards[0].system.prompt.labels
         parts += ["### By label" if labels else "### By kind of question", by_kind(cards)]

@@ -57,7 +57,7 @@ def corpus(cards: Sequence[Scorecard]) -> str:
 
 def costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:
     """Seconds, tokens, energy and money of every path, and which of them were measured earlier."""
-    rows, reused = [], []
+    rows = []
     for card in cards:
         training, answers = record.training_of(card), answers_of(card)
         tokens = sum(answer.tokens_in + answer.tokens_out for answer in answers) / len(answers)
@@ -65,25 +65,51 @@ def costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:
         rows.append((
             f"`{card.path}`", f"{seconds_per_question(card):.3f}", f"{tokens:.0f}",
             f"{train.seconds:.0f}" if train else "-",
-            _energy(train.energy_kwh, train.energy_method) if train else "-",
-            _energy(card.cost.get("energy_kwh"), card.cost.get("energy_method")),
+            _energy(train.energy_kwh) if train else "-",
+            _energy(card.cost.get("energy_kwh")),
             _money(record, card),
             f"{card.cost.get('device', '-')} {card.cost.get('dtype', '')}".strip(),
         ))  # fmt: skip
-        for what, name in (("answers", "reused_from"), ("training", "train_reused_from")):
-            if card.cost.get(name) is not None:
-                reused.append(f"{what} of `{card.path}` (run {card.cost[name]})")
     heads = ("path", "seconds/question", "tokens/question", "training seconds",
              "training energy", "answering energy", "money/question", "device")  # fmt: skip
-    note = f"Reused, with the cost measured then: {', '.join(reused)}." if reused else ""
+    notes = (_energy_methods(record, cards), _waits(cards), _reused(cards))
+    return f"{table(heads, rows)}\n\n{' '.join(filter(None, notes))}".strip()
+
+
+def _energy_methods(record: RunRecord, cards: Sequence[Scorecard]) -> str:
+    """How energy was had: by one method, or which figure by which; empty where none was."""
+    methods: dict[str, list[str]] = {}
+    for card in cards:
+        training = record.training_of(card)
+        trained = training.cost.energy_method if training else None
+        for what, method in (("answers", card.cost.get("energy_method")), ("training", trained)):
+            if method is not None:
+                methods.setdefault(method, []).append(f"{what} of `{card.path}`")
+    if len(methods) == 1:
+        return f"Energy: {next(iter(methods))}."
+    told = [f"{method} ({', '.join(figures)})" for method, figures in methods.items()]
+    return f"Energy: {'; '.join(told)}." if told else ""
+
+
+def _waits(cards: Sequence[Scorecard]) -> str:
     waits = [
         f"`{card.path}` {interval_text(card.metrics['seconds_p95'])}"
         for card in cards
         if "seconds_p95" in card.metrics
     ]
-    if waits:
-        note = f"Asked one at a time, 95 of 100 are answered within (s): {', '.join(waits)}. {note}"
-    return f"{table(heads, rows)}\n\n{note}".strip()
+    told = ", ".join(waits)
+    return f"Asked one at a time, 95 of 100 are answered within (s): {told}." if waits else ""
+
+
+def _reused(cards: Sequence[Scorecard]) -> str:
+    names = (("answers", "reused_from"), ("training", "train_reused_from"))
+    reused = [
+        f"{what} of `{card.path}` (run {card.cost[name]})"
+        for card in cards
+        for what, name in names
+        if card.cost.get(name) is not None
+    ]
+    return f"Reused, with the cost measured then: {', '.join(reused)}." if reused else ""
 
 
 def by_kind(cards: Sequence[Scorecard]) -> str:
@@ -129,8 +155,8 @@ def _money(record: RunRecord, card: Scorecard) -> str:
     return "no price" if money is None else f"{money / card.n:.2g} {record.run.currency}"
 
 
-def _energy(kwh: float | None, method: str | None) -> str:
-    return "not measured" if kwh is None else f"{kwh * 1000:.2f} Wh ({method})"
+def _energy(kwh: float | None) -> str:
+    return "not measured" if kwh is None else f"{kwh * 1000:.2f} Wh"
 
 
 def _short(text: str) -> str:

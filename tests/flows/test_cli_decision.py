@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from flows import console_decision
-from tasks.artifacts import Answer, ModelRef, Prompt, Retrieval, Scorecard, System
+from tasks.artifacts import Answer, ModelRef, Passage, Prompt, Retrieval, Scorecard, System
 from tasks.core.stats import mean_interval
 from tasks.store import put_rows
 from tests.corpora import index_of_nothing
@@ -18,11 +18,16 @@ from tests.cut import write_cut
 
 Adapt = Callable[..., tuple[int, str, str]]
 
+READ = Passage(
+    document="d", title="Trees", position=0, text="Oaks grow slowly.", score=0.5, sha="t1"
+)
 TICKETS = Path(__file__).parents[2] / "examples" / "tickets" / "tickets.toml"
 
 
-def card(retrieves: bool, scores: Sequence[float]) -> dict[str, Any]:
-    model = ModelRef(ref="path:/m", name="m", size_class="small", params=1e8)
+def card(
+    retrieves: bool, scores: Sequence[float], ref: str = "path:/m", params: float = 1e8
+) -> dict[str, Any]:
+    model = ModelRef(ref=ref, name=ref, size_class="small", params=params)
     system = System(
         model=model, prompt=Prompt(name="brief", instruction="Answer."),
         retrieval=Retrieval(index=index_of_nothing(), k=1) if retrieves else None,
@@ -30,15 +35,16 @@ def card(retrieves: bool, scores: Sequence[float]) -> dict[str, Any]:
     rows = [
         Answer(
             question_id=f"q{at}", cluster=f"d{at}", kind="all", question=f"Question {at}?",
-            expected=("oak",), prompt="", passages=(), answer=f"answer {at} of {system.path}",
-            scores={"f1": score}, tokens_in=9, tokens_out=1,
+            expected=("oak",), prompt="", passages=(READ,) * retrieves,
+            answer=f"answer {at} of {system.path}", scores={"f1": score}, tokens_in=9,
+            tokens_out=1,
         )
         for at, score in enumerate(scores)
     ]  # fmt: skip
     blob = put_rows(rows)
     score = mean_interval(list(scores), [row.cluster for row in rows], bounds=(0, 1))
     made = Scorecard(
-        model=model.ref, params=1e8, path=system.path, split="dev", questions_digest="dev-1",
+        model=model.ref, params=params, path=system.path, split="dev", questions_digest="dev-1",
         primary="f1", n=len(rows), metrics={"f1": score}, by_kind={}, prompt="brief",
         answers={"uri": blob.uri, "digest": blob.sha}, cost={"train_seconds": 0}, system=system,
     )  # fmt: skip
@@ -88,6 +94,7 @@ def test_explain_shows_reasons_numbers_and_both_answers(adapt: Adapt, folder: Pa
     assert "rag is ahead of it by +0.550" in out
     assert "Where rag and prompt differ:" in out
     assert out.count("    expected: oak") == 10
+    assert "read:" not in out
     assert out.index("rag: answer 1 of rag (0.90)") < out.index("prompt: answer 1 of prompt (0.20)")
     assert "Flip when: prompt if min_gain is at least" in out
     code, out, _ = adapt("explain", str(folder), "--question", "q5", "--json")
@@ -96,6 +103,38 @@ def test_explain_shows_reasons_numbers_and_both_answers(adapt: Adapt, folder: Pa
     code, _, err = adapt("explain", str(folder), "--question", "q50")
     assert code == 2
     assert "--question" in err
+
+
+def test_one_question_is_explained_by_its_answers_alone(adapt: Adapt, folder: Path) -> None:
+    adapt("decide", str(folder), "--output", str(folder))
+    code, out, _ = adapt("explain", str(folder), "--question", "q5")
+    assert code == 0
+    assert out.strip().splitlines() == [
+        "path:/m: rag (measured)",
+        "  q5: Question 5?",
+        "    expected: oak",
+        "    prompt: answer 5 of prompt (0.20)",
+        "    rag: answer 5 of rag (0.90)",
+        "      read: Trees: Oaks grow slowly.",
+    ]
+
+
+def test_the_choice_among_models_comes_first_and_what_is_open_says_so(
+    adapt: Adapt, folder: Path
+) -> None:
+    written = json.loads((folder / "scorecards.json").read_text())
+    large = [
+        card(False, [0.5, 0.3] * 20, "path:/n", 1e9),
+        card(True, [0.2, 0.7] * 20, "path:/n", 1e9),
+    ]
+    written["scorecards"] += large
+    (folder / "scorecards.json").write_text(json.dumps(written))
+    adapt("decide", str(folder), "--output", str(folder))
+    code, out, _ = adapt("explain", str(folder))
+    assert code == 0
+    assert out.strip().startswith("Of the models' winners: path:/m with rag.")
+    assert "path:/m: rag (measured)\n" in out
+    assert "path:/n: prompt (measured, undecided)\n" in out
 
 
 @pytest.fixture

@@ -219,8 +219,17 @@ def labelled(record: RunRecord, make_card: MakeCard) -> RunRecord:
             "by_kind": by_kind(rows, ("macro_f1", "accuracy")),
             "answers": {"uri": blob.uri, "digest": blob.sha},
         }))  # fmt: skip
-    examples = record.examples.model_copy(update={"labels": ("a", "b")})
-    return record.model_copy(update={"scorecards": tuple(cards), "examples": examples})
+    counts = [("train", "a", 3), ("train", "b", 7), ("dev", "a", 10), ("dev", "b", 10)]
+    examples = record.examples.model_copy(update={
+        "labels": ("a", "b"),
+        "counts": tuple(SplitCount(split=s, kind=kind, count=n) for s, kind, n in counts),
+    })  # fmt: skip
+    run = parse_run({
+        "name": "letters", "task": "classification", "data": {"examples": "letters.jsonl"},
+        "models": [{"ref": one.ref} for one in record.run.models],
+    })  # fmt: skip
+    changed = {"scorecards": tuple(cards), "examples": examples, "run": run}
+    return record.model_copy(update=changed)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from tasks.core.labels import (
     calibration_values,
+    chance_level,
     confusion,
     kappa_values,
     log_means,
@@ -189,6 +190,21 @@ def test_judges_who_agree_on_everything_still_have_an_interval() -> None:
     found = mean_interval(kappa_values(FIRST, FIRST), range(50), bounds=(-1, 1))
     assert found.value == found.high == 1
     assert 0.8 < found.low < 1
+
+
+def test_chance_is_what_the_most_frequent_training_label_scores_on_these_examples() -> None:
+    expected = ["a"] * 6 + ["b"] * 3 + ["c"]
+    chance = chance_level(expected, {"a": 2, "b": 9, "c": 1, "d": 1})
+    assert (chance.label, chance.alike, chance.guessed) == ("b", 1, 0.25)
+    assert chance.scores["accuracy"] == 0.3
+    assert chance.scores["macro_f1"] == pytest.approx(macro_f1(expected, ["b"] * 10))
+
+
+def test_of_labels_that_are_equally_frequent_chance_takes_the_first_by_name() -> None:
+    chance = chance_level(["a", "b"], {"b": 4, "c": 4, "a": 1})
+    assert (chance.label, chance.alike) == ("b", 2)
+    never = chance_level(["a", "b"], {"c": 4, "a": 1, "b": 1})
+    assert never.scores == {"macro_f1": 0, "accuracy": 0}
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))

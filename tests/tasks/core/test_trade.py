@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.trade import Crossover, Spent, crossovers, pareto, per_correct
+from tasks.core.trade import Crossover, Spent, crossovers, dominating, pareto, per_correct
 
 
 def test_the_front_holds_what_nothing_beats_in_both_cheapest_first() -> None:
@@ -14,6 +14,13 @@ def test_the_front_holds_what_nothing_beats_in_both_cheapest_first() -> None:
 
 def test_equal_points_are_on_the_front_together() -> None:
     assert pareto({"b": (0.5, 1.0), "a": (0.5, 1.0)}) == ("a", "b")
+
+
+def test_one_is_kept_off_the_front_by_all_that_are_as_good_for_no_more() -> None:
+    points = {"a": (0.9, 3.0), "b": (0.9, 2.0), "c": (0.8, 3.0), "d": (0.9, 3.0), "e": (0.7, 1.0)}
+    assert dominating(points, "c") == ("b", "a", "d")
+    assert dominating(points, "a") == ("b",)
+    assert dominating(points, "e") == ()
 
 
 marks = st.tuples(st.integers(0, 4).map(float), st.integers(0, 4).map(float))

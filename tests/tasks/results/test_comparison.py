@@ -107,6 +107,19 @@ def test_the_front_names_what_nothing_beats(record: RunRecord) -> None:
     assert on_front(costing(record, answer_seconds=8.0).cards("dev"))[0][1] == "prompt"
 
 
+def test_a_winner_that_is_off_the_front_is_told_with_what_keeps_it_off(record: RunRecord) -> None:
+    assert "The winner" not in render_comparison(record)[-1]  # finetune+rag, which is on it
+    champion = record.outcome.champion
+    assert champion is not None
+    stays = champion.model_copy(update={"path": "prompt"})
+    outcome = record.outcome.model_copy(update={"champion": stays})
+    told = render_comparison(record.model_copy(update={"outcome": outcome}))[-1]
+    assert (
+        "The winner, `prompt` (token F1 0.150, 0.2 s), is off it because of `finetune+rag` "
+        "(token F1 0.925, 0.2 s); what decides is a gain shown to exceed 0.02" in told
+    )
+
+
 def test_a_row_for_each_dimension_says_where_each_path_wins(record: RunRecord) -> None:
     page = "\n\n".join(render_comparison(record))
     assert "| accuracy | `finetune+rag`: all dev questions" in page

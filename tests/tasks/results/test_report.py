@@ -73,9 +73,26 @@ def test_paths_are_shown_with_quality_cost_and_how_energy_was_had(report: str) -
         "| token F1", "| exact match", "| general accuracy",  # the primary one first
     ]  # fmt: skip
     assert " | 0.925 [" in metrics[0]
-    assert "| `finetune+rag` | 0.200 | 42 | 90 | 10.00 Wh (counters) | 2.00 Wh (estimate) |" in told
+    assert "| `finetune+rag` | 0.200 | 42 | 90 | 10.00 Wh | 2.00 Wh |" in told
+    by = "estimate (answers of `prompt`, answers of `finetune+rag`); counters (training of `fine"
+    assert f"\n\nEnergy: {by}" in told
     assert metrics[2].endswith("| - |")  # nobody checked what tuning left of general knowledge
     assert "Reused, with the cost measured then: answers of `prompt` (run earlier)" in told
+
+
+def test_one_method_for_all_energy_is_told_once_and_none_where_none_was_measured(
+    record: RunRecord,
+) -> None:
+    bare = record.model_copy(update={"trainings": ()})
+    told = section(render_report(bare), "What was measured")
+    assert told.count("estimate") == 1
+    assert "\n\nEnergy: estimate. Reused" in told
+    unmeasured = {"energy_kwh": None, "energy_method": None}
+    cards = tuple(
+        card.model_copy(update={"cost": card.cost | unmeasured}) for card in record.scorecards
+    )
+    none = render_report(bare.model_copy(update={"scorecards": cards}))
+    assert "Energy:" not in section(none, "What was measured")
 
 
 def test_margin_says_whether_the_lower_bound_is_above_the_minimal_gain(
@@ -231,7 +248,7 @@ def test_a_classification_is_reported_by_macro_f1_with_recall_by_label(labelled:
     told = section(report, "By label")
     assert "accuracy for each label (its recall)" in told
     assert "| `prompt` | 0.600 [" in told
-    assert "examples of 2 labels: 0 train, 20 dev, 0 test" in report
+    assert "examples of 2 labels: 10 train, 20 dev, 0 test" in report
 
 
 def test_figures_of_all_answers_together_stand_beside_their_signature(record: RunRecord) -> None:
