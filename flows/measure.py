@@ -7,7 +7,7 @@ same stages.
 from typing import NamedTuple
 
 from flows.steps import Stages, step
-from flows.systems import Built, Inputs, build, is_checked, know, score, tune
+from flows.systems import Built, Inputs, build, is_checked, know, score, trainings, tune
 from tasks.artifacts import (
     GeneralScore,
     LearningPoint,
@@ -22,7 +22,7 @@ from tasks.core.race_record import Raced
 from tasks.core.race_state import FREE, WHOLE
 from tasks.core.veto import Veto
 from tasks.decision.decide import decide_on, verdict_on
-from tasks.prompts import is_tuned
+from tasks.planning.adapters import training_of
 from tasks.results.ledger import read_test
 from tasks.results.outcome import Planned
 from tasks.results.record import GeneralOf
@@ -49,9 +49,12 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     built: dict[PathName, Built] = {}
     general: dict[PathName, GeneralScore] = {}
     cards: dict[PathName, Scorecard] = {}
+    trained: dict[str | None, Training | None] = {None: None}  # two paths may share one
     for path in planned.paths:
-        training = tune(stages, inputs, planned, path) if is_tuned(path) else None
-        built[path] = build(stages, inputs, planned, path, training)
+        name = training_of(inputs.run.training, planned, path)
+        if name not in trained:
+            trained[name] = tune(stages, inputs, planned, path)
+        built[path] = build(stages, inputs, planned, path, trained[name])
         if is_checked(inputs, planned.model):
             general[path] = know(stages, inputs, built[path].system)
         cards[path] = score(stages, inputs, built[path], "dev", general)
@@ -64,7 +67,7 @@ def measure(stages: Stages, inputs: Inputs, planned: Planned) -> Measured:
     return Measured(
         verdict=verdict,
         scorecards=(*cards.values(), *test),
-        trainings=tuple(one.training for one in built.values() if one.training),
+        trainings=trainings(built.values()),
         general=known(planned, general),
         learning=learn(stages, inputs, planned, built, cards),
     )

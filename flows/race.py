@@ -12,14 +12,27 @@ from typing import NamedTuple, TypeVar
 from flows.judging import judge_card
 from flows.measure import Measured, conclude, known
 from flows.steps import Stages, step
-from flows.systems import Built, Inputs, base_of, build, is_checked, know, part, tune, wait
+from flows.systems import (
+    Built,
+    Inputs,
+    base_of,
+    build,
+    is_checked,
+    know,
+    learnt_prompt,
+    part,
+    put_together,
+    trainings,
+    tune,
+    wait,
+)
 from tasks.artifacts import Answer, Answers, GeneralScore, PathName, Scorecard, Training
 from tasks.artifacts import Cost as Took
 from tasks.core.decide import Verdict
-from tasks.core.race import Cost, Measure, State, Stop
+from tasks.core.race import Cost, Measure, State, Stop, Train
 from tasks.core.race_record import raced
 from tasks.core.race_replay import answered, without
-from tasks.core.race_state import FREE, UNTRAINED, Spend
+from tasks.core.race_state import FREE, UNTRAINED, WHOLE, Spend
 from tasks.core.sequential import blocks as block_ends
 from tasks.core.veto import Veto
 from tasks.decision import blocks
@@ -29,6 +42,7 @@ from tasks.evaluation import evaluate
 from tasks.machine import PROCESS, machine_id
 from tasks.models.spending import current
 from tasks.planning import pace
+from tasks.planning.adapters import trained_for
 from tasks.planning.plan import advise
 from tasks.prompts import is_tuned
 from tasks.results.outcome import Planned
@@ -66,7 +80,7 @@ def race(stages: Stages, inputs: Inputs, planned: Planned, budget: Cost) -> Meas
     return Measured(
         verdict=verdict,
         scorecards=(*judged, *test),
-        trainings=lane.trainings(),
+        trainings=trainings(lane.built.values()),  # pilots, too
         general=known(planned, lane.general),
         race=end.state,
         spent=lane.spent,
@@ -107,32 +121,50 @@ class Lane:
         self.built: dict[tuple[str, float], Built] = {}
         self.answers: dict[tuple[str, float], list[Answers]] = {}
         self.general: dict[PathName, GeneralScore] = {}
+        self.choosing: dict[PathName, float] = {}  # estimated seconds to choose a prompt
         self.spent = FREE
 
     def start(self, budget: Cost, here: Speed) -> State:
         """The race at its start: untrained paths have their prompts, and checks are set aside."""
+        run, examples, model = self.inputs.run, self.inputs.examples, self.planned.model
+        for path in self.planned.paths:
+            each = pace.question_seconds(run, examples, model, path, here.rate)
+            self.choosing[path] = each * pace.trials(run)
         for path in self.planned.paths:
             if not is_tuned(path) and min(less(budget, self.spent)) > 0:
                 self._build(path, UNTRAINED, None)
         left = less(budget, self.spent)
         if is_checked(self.inputs, self.planned.model) and any(map(is_tuned, self.planned.paths)):
-            checks = 2 * pace.general_seconds(self.planned.model.params, here.rate)
+            checks = 2 * pace.general_seconds(model.params, here.rate)
             left = less(left, Cost(seconds=checks))
-        return open_race(
-            self.inputs.run, self.planned, self.inputs.examples, self.questions, left, here
-        )
+        return open_race(run, self.planned, examples, self.questions, left, here)
 
     def take(self, step: Spend) -> Taken:
-        """Train an adapter and choose its prompt, or let a path answer some blocks."""
-        if isinstance(step, Measure):
-            return self._measure(step)
-        path = next(one for one in self.planned.paths if one == step.training)
+        """Train an adapter for its paths, or let a path answer some blocks."""
+        return self._measure(step) if isinstance(step, Measure) else self._train(step)
+
+    def _train(self, step: Train) -> Taken:
+        """Train an adapter, and choose its paths' prompts.
+
+        One that learnt from a part of the examples is asked by the prompt that it learnt: to
+        choose one would cost as much as many answers. What a whole training costs includes it.
+        """
+        paths = trained_for(self.inputs.run.training, self.planned, step.training)
         training, cost = self._pay(
-            lambda: tune(self.stages, self.inputs, self.planned, path, step.share),
+            lambda: tune(self.stages, self.inputs, self.planned, paths[0], step.share),
             lambda made: made.cost,
         )
-        choosing = self._build(path, step.share, training)
-        return Taken(cost.plus(choosing), _price(training.cost, choosing))
+        choosing = FREE
+        for path in paths:
+            if step.share == WHOLE:
+                choosing = choosing.plus(self._build(path, WHOLE, training))
+                continue
+            prompt = learnt_prompt(self.inputs, self.planned, path)
+            made = put_together(self.inputs, self.planned, path, training, prompt)
+            self.built[path, step.share] = made
+        later = step.share * sum(self.choosing[path] for path in paths)
+        beside = choosing if step.share == WHOLE else Cost(later)
+        return Taken(cost.plus(choosing), _price(training.cost, beside))
 
     def scorecards(self, state: State, chosen: str) -> tuple[Scorecard, ...]:
         """A scorecard for each path that answered; of a tuned winner what it still knows, too."""
@@ -159,10 +191,6 @@ class Lane:
             timed, _ = self._pay(lambda: wait(self.stages, self.inputs, built.system))
             metrics = metrics | timed
         return card.model_copy(update={"cost": cost, "metrics": metrics})
-
-    def trainings(self) -> tuple[Training, ...]:
-        """Every training, pilots too."""
-        return tuple(one.training for one in self.built.values() if one.training)
 
     def _build(self, path: PathName, share: float, training: Training | None) -> Cost:
         made, cost = self._pay(

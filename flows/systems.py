@@ -1,12 +1,12 @@
 """One system of a run: its parts built, questions asked of it, its answers scored."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from flows.changes import After, ask_changed
 from flows.judging import judge_card, judge_rows
 from flows.steps import Stages, step
 from tasks.artifacts import (
-    Adapter,
     ExampleSet,
     General,
     GeneralScore,
@@ -14,6 +14,7 @@ from tasks.artifacts import (
     ModelRef,
     Paraphrases,
     PathName,
+    Prompt,
     Retrieval,
     Scorecard,
     Split,
@@ -24,6 +25,7 @@ from tasks.core.race_state import WHOLE
 from tasks.core.stats import Interval
 from tasks.evaluation import evaluate, forgetting, latency, robustness
 from tasks.machine import PROCESS
+from tasks.planning.adapters import BOTH, training_of
 from tasks.prompts import reads_passages, training_prompt
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
@@ -31,6 +33,7 @@ from tasks.task.metrics import JUDGED
 from tasks.training import tuning
 
 train = step(tuning.train_path, "fine-tune", tensors=True)
+train_both = step(tuning.train_both, "fine-tune for both paths", tensors=True)
 choose_prompt = step(evaluate.choose_prompt, "choose prompt", tensors=True)
 answer = step(evaluate.answer_split, "answer", tensors=True)
 check_general = step(forgetting.general_score, "general knowledge", tensors=True)
@@ -75,38 +78,64 @@ def build(
 ) -> Built:
     """A path's system: its parts, and the prompt that is best with them."""
     run = inputs.run
-    retrieval = inputs.retrieval if reads_passages(path) else None
-    adapter: Adapter | None = training.adapter if training else None
     prompt = stages(
         f"choose prompt: {path}{part(share)}", choose_prompt, model=planned.model, path=path,
-        adapter=adapter, retrieval=retrieval, examples=inputs.examples, spec=run.answering,
-        validation=run.training.validation, primary=run.prompt_metric, seed=run.seed,
-        task=run.task,
+        adapter=training.adapter if training else None,
+        retrieval=inputs.retrieval if reads_passages(path) else None, examples=inputs.examples,
+        spec=run.answering, validation=run.training.validation, primary=run.prompt_metric,
+        seed=run.seed, task=run.task,
     )  # fmt: skip
-    system = System(model=planned.model, prompt=prompt, adapter=adapter, retrieval=retrieval)
+    return put_together(inputs, planned, path, training, prompt)
+
+
+def put_together(
+    inputs: Inputs, planned: Planned, path: PathName, training: Training | None, prompt: Prompt
+) -> Built:
+    """A path's system with this prompt."""
+    system = System(
+        model=planned.model, prompt=prompt, adapter=training.adapter if training else None,
+        retrieval=inputs.retrieval if reads_passages(path) else None,
+    )  # fmt: skip
     return Built(system, training, planned.model.ref)
+
+
+def learnt_prompt(inputs: Inputs, planned: Planned, path: PathName) -> Prompt:
+    """The prompt that a path's adapter is trained with."""
+    run, examples = inputs.run, inputs.examples
+    return training_prompt(
+        path, run.answering, run.task, examples.labels, examples.constraints,
+        generates=planned.model.generates,
+    )  # fmt: skip
 
 
 def tune(
     stages: Stages, inputs: Inputs, planned: Planned, path: PathName, share: float = WHOLE
 ) -> Training:
-    """Fine-tune one adapter, on prompts with or without passages, on a share of the examples.
-
-    An encoder's one head serves both paths: the second finds it trained.
-    """
+    """Fine-tune a path's adapter on a share of the examples; what two paths share, once."""
     run, model = inputs.run, planned.model
-    if not model.generates:
-        path = "finetune"
+    training = training_of(run.training, planned, path)
+    if training == BOTH:
+        shown_both: tuple[PathName, PathName] = ("finetune+rag", "finetune")
+        grounded, bare = (learnt_prompt(inputs, planned, one) for one in shown_both)
+        return stages(
+            f"fine-tune: {BOTH}{part(share)}", train_both, model=model, examples=inputs.examples,
+            retrieval=inputs.retrieval, general=inputs.general, spec=run.training, seed=run.seed,
+            prompts=(grounded, bare), share=share,
+            paraphrases=inputs.paraphrases,
+        )  # fmt: skip
+    shown = path if model.generates else "finetune"  # an encoder's head reads texts alone
     return stages(
-        f"fine-tune: {path}{part(share)}", train, model=model, path=path,
-        examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(path) else None,
+        f"fine-tune: {training}{part(share)}", train, model=model, path=shown,
+        examples=inputs.examples, retrieval=inputs.retrieval if reads_passages(shown) else None,
         general=inputs.general, spec=run.training, seed=run.seed, share=share,
-        paraphrases=inputs.paraphrases,
-        prompt=training_prompt(
-            path, run.answering, run.task, inputs.examples.labels, inputs.examples.constraints,
-            generates=model.generates,
-        ),
+        paraphrases=inputs.paraphrases, prompt=learnt_prompt(inputs, planned, shown),
     )  # fmt: skip
+
+
+def trainings(built: Iterable[Built]) -> tuple[Training, ...]:
+    """Every training once, however many systems have its adapter."""
+    made = [one.training for one in built if one.training]
+    return tuple({training.adapter.blob.sha: training for training in made}.values())
 
 
 def part(share: float) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from tasks.core.claims import Settings
 from tasks.core.errors import InputError
-from tasks.core.sequential import SHARES, looks
+from tasks.core.sequential import looks
 
 PILOTS = (1 / 8,)  # more of them cost more than they saved, each trained from the start
 WHOLE = 1.0
@@ -145,8 +145,9 @@ def plan_race(
 ) -> Race:
     """Fix order and looks; `sizes` counts the questions of each document, in the race's order.
 
-    Where a training can be afforded, answers may take half of the budget: the looks are planned
-    on as many questions as that buys; if it buys no look, the untrained paths get all. Planned on
+    Where half of the budget pays for a training in whole, answers may take the other half: the
+    looks are planned on as many questions as that buys; if it buys no look, or no training can be
+    paid so (one in part seldom wins), the untrained paths get all. Planned on
     estimates alone, they stay honest. `blocks` are the numbers of questions at which blocks of
     answers end: if given, looks stand at these alone. `labels`: see `Race`.
 
@@ -186,7 +187,7 @@ def plan_race(
 def _affordable(contenders: Sequence[Contender], budget: Cost) -> float:
     """Number of questions that the budget buys for all paths that it can pay."""
     half = budget.times(0.5)
-    paid = [one for one in contenders if one.train.times(SHARES[0]).within(half)]
+    paid = [one for one in contenders if one.train.within(half)]
     each = Cost()
     for one in paid:
         each = each.plus(one.answer)

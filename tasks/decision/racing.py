@@ -18,6 +18,7 @@ from tasks.decision.blocks import raced_labels
 from tasks.machine import metered
 from tasks.models.spending import BudgetError
 from tasks.planning import pace
+from tasks.planning.adapters import training_of
 from tasks.planning.plan import case_of, settings
 from tasks.prompts import is_tuned
 from tasks.results.outcome import Planned
@@ -100,13 +101,13 @@ def contenders(
         money = price.of(read, run.answering.max_new_tokens) if price else 0.0
         training = 0.0
         if is_tuned(path):
-            training = pace.training_seconds(run, examples, model, path, here.rate)
+            training = pace.own_training_seconds(run, examples, planned, path, here.rate)
             training += pace.trials(run) * seconds
         found.append(
             Contender(
                 path=path,
                 answer=_cost(seconds, money, here),
-                training=path if is_tuned(path) else None,
+                training=training_of(run.training, planned, path),
                 train=_cost(training, 0.0, here),
                 base=BASE.get(path),
                 chance=chance[path],

@@ -9,6 +9,7 @@ from tasks.artifacts import ExampleSet, ModelRef, PathName
 from tasks.core.halving import epochs_in_all
 from tasks.data.questions import read_questions
 from tasks.machine import device_and_dtype
+from tasks.planning.adapters import BOTH, is_first, training_of
 from tasks.prompts import is_tuned, reads_passages
 from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
@@ -75,8 +76,8 @@ def estimate_seconds(
             took = answering = asked * question_seconds(run, examples, model, path, rate)
             if model.tells_likelihood and (is_tuned(path) or path == "prompt"):
                 took += general_seconds(model.params, rate)
-            training = training_seconds(run, examples, model, path, rate)
-            if _is_trained(planned, path):
+            training = own_training_seconds(run, examples, planned, path, rate)
+            if is_first(run.training, planned, path):
                 took += training
             if is_tuned(path) and planned.system is None:  # trained on shares, asked after each
                 shares = run.training.learning_curve
@@ -103,8 +104,8 @@ def _estimates(
     model, asked = planned.model, examples.count("dev")
     found = []
     for path in planned.paths if model.params is not None else ():
-        trains = is_tuned(path) and _is_trained(planned, path)
-        training = training_seconds(run, examples, model, path, rate)
+        trains = is_first(run.training, planned, path)
+        training = own_training_seconds(run, examples, planned, path, rate)
         found.append(
             Estimate(
                 path=path,
@@ -115,13 +116,6 @@ def _estimates(
             )
         )
     return tuple(found)
-
-
-def _is_trained(planned: Planned, path: PathName) -> bool:
-    """Whether a path has a training of its own: an encoder's one head serves both tuned paths."""
-    if planned.system is not None:  # it was trained long ago
-        return False
-    return planned.model.generates or path == "finetune" or "finetune" not in planned.paths
 
 
 def changed_answers(path: PathName, also: Also) -> int:
@@ -200,16 +194,34 @@ def general_seconds(params: float | None, rate: float) -> float:
     return TOKENS_GENERAL * 2 * (params or 0) / (rate * ANSWERING_SHARE)
 
 
-def training_seconds(
-    run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName, rate: float
+def own_training_seconds(
+    run: RunFile, examples: ExampleSet, planned: Planned, path: PathName, rate: float
 ) -> float:
-    """Seconds of a path's training.
+    """Seconds of the training that makes a planned path's adapter; 0 without one."""
+    training = training_of(run.training, planned, path)
+    if training is None:
+        return 0.0
+    return training_seconds(run, examples, planned.model, path, rate, shared=training == BOTH)
+
+
+def training_seconds(
+    run: RunFile,
+    examples: ExampleSet,
+    model: ModelRef,
+    path: PathName,
+    rate: float,
+    *,
+    shared: bool = False,
+) -> float:
+    """Seconds of a path's training, of its own or shared by both tuned paths.
 
     Backward through frozen weights costs as much as forward, through tuned ones twice as much.
     """
     whole = not model.generates and run.training.tunes_fully(model.params)
     flops = (3 if whole else 2) * 2 * _params_here(model)
-    return _train_tokens(run, examples, model, path) * flops / (rate * TRAINING_SHARE)
+    forms: tuple[PathName, ...] = ("finetune", "finetune+rag") if shared else (path,)
+    tokens = math.fsum(_train_tokens(run, examples, model, one, shared) for one in forms)
+    return tokens * flops / (rate * TRAINING_SHARE)
 
 
 def prompt_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName) -> float:
@@ -246,11 +258,15 @@ def _mean_tokens(texts: Sequence[str]) -> float:
     return sum(map(len, texts)) / CHARACTERS_A_TOKEN / len(texts)
 
 
-def _train_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName) -> float:
+def _train_tokens(
+    run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName, shared: bool
+) -> float:
     if not is_tuned(path):
         return 0.0
     spec = run.training
     epochs = spec.epochs_with_passages if reads_passages(path) else spec.epochs
+    if shared:  # every other time with passages
+        epochs = spec.epochs_with_passages / 2
     rows = learnt(run, examples) * (1 + spec.rewordings)
     tokens = prompt_tokens(run, examples, model, path)
     if not model.generates:

@@ -12,6 +12,7 @@ from tasks.models.here import fetch_config, on_hub
 from tasks.models.kinds import cannot_write
 from tasks.models.references import resolve, runs_already
 from tasks.planning import pace
+from tasks.planning.adapters import is_shared
 from tasks.planning.beside import check_search, judge_of, paraphraser_of
 from tasks.planning.memory import memory_needs, memory_there
 from tasks.planning.weights import obstacle, with_weights
@@ -103,7 +104,7 @@ def _too_slow(run: RunFile, model: ModelRef, examples: ExampleSet) -> tuple[Veto
     limits = run.limits
     if (limits.seconds_per_question, limits.train_seconds) == (None, None):
         return ()
-    rate = pace.matmul_rate()
+    rate, shared = pace.matmul_rate(), is_shared(run.training, model, run.decision.paths)
     return tuple(
         veto
         for path in run.decision.order
@@ -115,7 +116,7 @@ def _too_slow(run: RunFile, model: ModelRef, examples: ExampleSet) -> tuple[Veto
                     limits.seconds_per_question,
                 ),
                 "train_seconds": (
-                    pace.training_seconds(run, examples, model, path, rate),
+                    pace.training_seconds(run, examples, model, path, rate, shared=shared),
                     limits.train_seconds,
                 ),
             },

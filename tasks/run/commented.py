@@ -75,6 +75,7 @@ COMMENTS = {
     "training.learning_rate": "higher learns faster and forgets more",
     "training.epochs": "for prompts without passages",
     "training.epochs_with_passages": "for prompts with passages",
+    "training.one_adapter": "true: one for finetune and finetune+rag, about half the training",
     "training.batch_size": "examples a step; split where memory runs out, and accumulated",
     "training.max_tokens": "longest prompt with its answer",
     "training.replay": "general examples for each one of the task's, against forgetting",

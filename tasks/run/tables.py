@@ -107,6 +107,7 @@ class TrainingSpec(Value):
     Options named `lora_` and `use_` are peft's own, by its names. `lora_alpha` None: twice the
     rank, or 8 with rsLoRA, which scale an adapter of rank 16 alike. The lists under `try_` name
     settings to search; `learning_curve` shares of the examples on which to measure as well.
+    `one_adapter` learns from each example once with passages and once without in two epochs.
 
     The defaults come from `examples/harbour` on SmolLM2-135M: a rate of 1e-3 without replay took
     general questions from 16 of 20 to 9; 8e-4 with a fifth of replay keeps them.
@@ -121,6 +122,11 @@ class TrainingSpec(Value):
     learning_rate: float = Field(8e-4, gt=0, lt=1)
     epochs: float = Field(3, gt=0, le=100, description="For prompts without passages.")
     epochs_with_passages: float = Field(2, gt=0, le=100)
+    one_adapter: bool = Field(
+        False,
+        description="For both tuned paths: about half the training.",
+        exclude_if=lambda on: not on,
+    )
     batch_size: int = Field(8, ge=1, le=1024)
     max_tokens: int = Field(640, ge=32, le=131072)
     replay: float = Field(0.2, ge=0, le=10)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks.artifacts import (
     Adapter,
@@ -19,6 +20,7 @@ from tasks.artifacts import (
 from tasks.core import digest
 from tasks.core.errors import InputError
 from tasks.machine import metered, runtime
+from tasks.models.chat_tokenizer import ChatTokenizer
 from tasks.models.references import weights_digest
 from tasks.run import TrainingSpec
 from tasks.sampling import hold_out
@@ -30,42 +32,60 @@ from tasks.training.paraphrase import reworded
 from tasks.training.rows import Row, general_row, question_row, shuffled_text
 from tasks.training.search import search
 
-GROUNDED = "finetune+rag"
+GROUNDED, BOTH = "finetune+rag", "both tuned paths"
 CODE = Path(__file__).parent  # what a checkpoint depends on besides its data
 Example = tuple[Question, tuple[Passage, ...] | None]
+Form = tuple[Prompt, Sequence[Example]]
+
+
+class _Laid(NamedTuple):
+    """Rows of one form: to learn from and to stop by; how many are no paraphrases."""
+
+    rows: list[Row]
+    checks: list[Row]
+    examples: int
 
 
 def finetune(
     model: ModelRef,
-    examples: Sequence[Example],
-    prompt: Prompt,
+    forms: Sequence[Form],
     replay: Sequence[GeneralText],
     spec: TrainingSpec,
     seed: int,
     share: float = 1.0,
     paraphrases: Sequence[Paraphrase] = (),
 ) -> Training:
-    """Tune one model on questions, each with its passages or with None.
+    """Tune one model on questions in one form, or in several at once.
 
-    A tenth of the questions is held out to stop early and to choose the checkpoint; `replay`
-    rows of general text are mixed into the rest so that general ability survives. With a `share`
-    below 1 only the first of the rest are learnt from, in an order drawn from the seed. Paraphrases
-    of what is learnt from are learnt from as well, with the passages of their question. A training
-    that was killed goes on from its last epoch, to the same weights. Where the spec names settings
-    to try, those are searched first.
+    A form is a prompt and all questions, each with its passages or with None. A tenth of the
+    questions is held out to stop early and to choose the checkpoint; `replay` rows of general text
+    are mixed into the rest so that general ability survives. With a `share` below 1 only the first
+    of the rest are learnt from, in an order drawn from the seed. Paraphrases of what is learnt from
+    are learnt from as well, with the passages of their question. A training that was killed goes on
+    from its last epoch, to the same weights. Where the spec names settings to try, those are
+    searched first.
 
     Raises:
         InputError: an example is longer than `training.max_tokens`, or the method cannot be used
             on this machine.
     """
+    from tasks.models.loading import load_tokenizer
+
     check_method(spec)
-    passages = {question.id: found for question, found in examples}
-    learn, held = hold_out([question for question, _ in examples], spec.validation, seed)
-    learn = learn[: max(1, round(share * len(learn)))]
-    more = reworded(learn, paraphrases)
-    passages |= {one.id: passages[one.of] for one in paraphrases if one.of in passages}
-    extra = shuffled_text(replay, round((len(learn) + len(more)) * spec.replay), seed)
-    lesson = _lesson(model.ref, prompt, (learn, held, more), passages, extra, spec, seed)
+    reader = load_tokenizer(model.ref)
+    laid = [_lay(reader, form, paraphrases, spec, seed, share) for form in forms]
+    rows = [row for one in laid for row in one.rows]
+    extra = shuffled_text(replay, round(len(rows) * spec.replay), seed)
+    rows += [general_row(reader, text, spec.max_tokens) for text in extra]
+    grounded = any(found is not None for _, examples in forms for _, found in examples)
+    lesson = Lesson(
+        name=(GROUNDED if grounded else "finetune") if len(forms) == 1 else BOTH,
+        ref=model.ref,
+        rows=rows,
+        checks=[row for one in laid for row in one.checks],
+        epochs=(spec.epochs_with_passages if grounded else spec.epochs) / len(forms),
+        seed=seed,
+    )
     with metered() as meter, workplace(_key(lesson, spec)) as folder:
         chosen, run = search(lesson, spec, folder)
         blob = put_folder(run.folder, "adapters")
@@ -75,53 +95,41 @@ def finetune(
             blob=blob,
             base=model.ref,
             rank=None if spec.method == "full" else chosen.rank,
-            with_passages=lesson.name == GROUNDED,
+            with_passages=grounded,
         ),
         curve=run.curve,
         cost=_whole(meter.measured(), run.before),
-        examples=len(learn),
+        examples=laid[0].examples,
         replayed=len(extra),
         best_step=run.best_step,
         notes=run.notes,
-        paraphrased=len(lesson.rows) - len(learn) - len(extra),
+        paraphrased=max(len(one.rows) - one.examples for one in laid),
     )
 
 
-def _lesson(
-    ref: str,
-    prompt: Prompt,
-    questions: tuple[Sequence[Question], Sequence[Question], Sequence[Question]],
-    passages: dict[str, tuple[Passage, ...] | None],
-    extra: Sequence[GeneralText],
+def _lay(
+    reader: ChatTokenizer,
+    form: Form,
+    paraphrases: Sequence[Paraphrase],
     spec: TrainingSpec,
     seed: int,
-) -> Lesson:
-    """Questions to learn from and to stop by, and replayed texts, as rows of tokens.
-
-    The third questions, paraphrases, are learnt from where they are not too long.
-    """
-    from tasks.models.loading import load_tokenizer
-
-    reader = load_tokenizer(ref)
+    share: float,
+) -> _Laid:
+    """One form's rows of tokens; a paraphrase is left out where it is too long."""
+    prompt, examples = form
+    passages = {question.id: found for question, found in examples}
+    passages |= {one.id: passages[one.of] for one in paraphrases if one.of in passages}
+    learn, held = hold_out([question for question, _ in examples], spec.validation, seed)
+    learn = learn[: max(1, round(share * len(learn)))]
 
     def row(one: Question) -> Row:
         return question_row(reader, prompt, one, passages[one.id], spec.max_tokens)
 
-    learn, held, more = questions
-    rows, checks = [row(one) for one in learn], [row(one) for one in held]
-    for one in more:
+    rows = [row(one) for one in learn]
+    for one in reworded(learn, paraphrases):
         with suppress(InputError):  # nobody wrote it: nothing is to be mended
             rows.append(row(one))
-    rows += [general_row(reader, text, spec.max_tokens) for text in extra]
-    grounded = any(found is not None for found in passages.values())
-    return Lesson(
-        name=GROUNDED if grounded else "finetune",
-        ref=ref,
-        rows=rows,
-        checks=checks,
-        epochs=spec.epochs_with_passages if grounded else spec.epochs,
-        seed=seed,
-    )
+    return _Laid(rows, [row(one) for one in held], len(learn))
 
 
 def _key(lesson: Lesson, spec: TrainingSpec) -> str:

@@ -49,14 +49,49 @@ def train_path(
     from tasks.training.finetune import finetune
 
     replay = read_general_text(general, "replay") if general else ()
-    rows: Sequence[tuple[Question, tuple[Passage, ...] | None]]
+    forms = [(prompt, _shown(questions, retrieval, prompt.task, spec, seed))]
+    return _noted(finetune(model, forms, replay, spec, seed, share, more), paraphrases)
+
+
+def train_both(
+    model: ModelRef,
+    examples: ExampleSet,
+    retrieval: Retrieval,
+    general: General | None,
+    prompts: tuple[Prompt, Prompt],
+    spec: TrainingSpec,
+    seed: int,
+    share: float = 1.0,
+    paraphrases: Paraphrases | None = None,
+) -> Training:
+    """Fine-tune one adapter for both tuned paths of a decoder, as `train_path` does for one.
+
+    Every example is learnt from with passages, in the first prompt, and without, in the second.
+    """
+    from tasks.training.finetune import finetune
+
+    questions, more = read_questions(examples, "train"), read_paraphrases(paraphrases)
+    replay = read_general_text(general, "replay") if general else ()
+    forms = [
+        (prompt, _shown(questions, found, prompt.task, spec, seed))
+        for prompt, found in zip(prompts, (retrieval, None), strict=True)
+    ]
+    return _noted(finetune(model, forms, replay, spec, seed, share, more), paraphrases)
+
+
+def _shown(
+    questions: Sequence[Question],
+    retrieval: Retrieval | None,
+    task: str,
+    spec: TrainingSpec,
+    seed: int,
+) -> Sequence[tuple[Question, tuple[Passage, ...] | None]]:
+    """Questions with the passages that they are learnt with, or None without retrieval."""
     if retrieval is None:
-        rows = [(question, None) for question in questions]
-    elif find_task(prompt.task).retrieves == "examples":
-        rows = list(zip(questions, retrieve(retrieval, questions, prompt.task), strict=True))
-    else:
-        rows = grounded(questions, retrieval, spec.without_source, seed)
-    return _noted(finetune(model, rows, prompt, replay, spec, seed, share, more), paraphrases)
+        return [(question, None) for question in questions]
+    if find_task(task).retrieves == "examples":
+        return list(zip(questions, retrieve(retrieval, questions, task), strict=True))
+    return grounded(questions, retrieval, spec.without_source, seed)
 
 
 def _noted(made: Training, paraphrases: Paraphrases | None) -> Training:

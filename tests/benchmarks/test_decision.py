@@ -18,6 +18,7 @@ from tasks.results.record import Stage
 from tasks.store import get_bytes, put_bytes, put_rows
 from tests.benchmarks.decision import __main__ as command
 from tests.benchmarks.decision import data
+from tests.benchmarks.decision.adapters import compare, text
 from tests.benchmarks.decision.kept import Kept
 from tests.benchmarks.decision.replay import decided, measure_all, under
 from tests.benchmarks.decision.scenarios import SCENARIOS, Scenario, between_prompt_and_rag
@@ -95,6 +96,7 @@ def test_what_is_loaded_before_the_first_stage_is_loaded_once(tmp_path: Path) ->
 
 SECONDS = {"prompt": 0.1, "rag": 0.3, "finetune": 0.1, "finetune+rag": 0.3}  # a question
 TRAIN = {"finetune": 60.0, "finetune+rag": 120.0}
+BOTH = 90.0
 
 
 class Told(Kept):
@@ -114,6 +116,8 @@ class Told(Kept):
         if name == "fine-tune":
             seconds = TRAIN[given["path"]] * given["share"]
             return seconds, training(given["path"], given["share"], seconds)
+        if name == "fine-tune for both paths":
+            return BOTH * given["share"], training("both", given["share"], BOTH * given["share"])
         if name == "answer block":
             return self._answers(**given)
         if name == "choose prompt":
@@ -235,6 +239,21 @@ def test_a_limit_on_latency_lies_between_the_paths_and_bars_those_that_read(
     found = decided(tight, Told(FACTS), tmp_path)
     retrieve = next(one for one in found.judged if one.verdict.adviser == "always retrieve")
     assert (retrieve.barred, retrieve.right, retrieve.lost) == (True, False, 0)
+
+
+def test_one_adapter_is_trained_once_and_what_it_loses_and_saves_is_told(
+    tmp_path: Path, home: Path
+) -> None:
+    found = compare(SEEN, Told(FACTS), tmp_path)
+    answers = 76 * sum(SECONDS.values()) + 4 * 1.0
+    assert found.two.seconds == pytest.approx(answers + sum(TRAIN.values()))
+    assert found.one.seconds == pytest.approx(answers + BOTH)
+    assert found.two.means == found.one.means
+    assert found.lost == 0
+    worse = replace(found, one=replace(found.one, means=found.one.means | {"finetune+rag": 0.90}))
+    assert worse.lost == pytest.approx(5, abs=0.7)
+    last = text([found, worse]).splitlines()[-1]
+    assert last.split() == ["all", f"{worse.lost / 2:.1f}", f"{found.cost:.0%}"]
 
 
 def test_a_limit_on_memory_leaves_what_need_not_be_trained(tmp_path: Path, home: Path) -> None:

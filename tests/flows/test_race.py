@@ -155,6 +155,20 @@ def test_without_a_budget_every_path_is_measured_in_whole(adapt, runfile: Path) 
     assert again == ran.verdict  # the same rule on the same scorecards
 
 
+def test_one_adapter_serves_both_tuned_paths_and_is_paid_for_once(adapt, runfile: Path) -> None:
+    shared = runfile.with_name("shared.toml")
+    shared.write_text(runfile.read_text().replace("[training]", "[training]\none_adapter = true"))
+    raced = adapt(shared, seconds=3600)
+    trained = {name for name in raced.done if name.startswith("fine-tune")}
+    assert trained == {"fine-tune: both tuned paths on 12.5_ of the examples"}
+    assert {raced.entrant(path).share for path in ("finetune", "finetune+rag")} == {0.125}
+    whole = adapt(shared)
+    assert "fine-tune: both tuned paths" in whole.done
+    blobs = {card["path"]: card["system"]["adapter"] for card in cards(whole)}
+    assert blobs["finetune"]["blob"] == blobs["finetune+rag"]["blob"]
+    assert blobs["rag"] is None
+
+
 def cards(ran: Ran) -> list[dict[str, Any]]:
     written = json.loads((ran.output / "scorecards.json").read_text())["scorecards"]
     return [card for card in written if card["split"] == "dev"]

@@ -8,6 +8,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
@@ -15,6 +16,9 @@ from flows.cli import DEFAULTS
 from tasks.services import services
 from tests.benchmarks.decision.scenarios import MODEL, SCENARIOS, Scenario
 from tests.benchmarks.decision.tables import Decided, overall_text, scenario_text
+
+if TYPE_CHECKING:
+    from tests.benchmarks.decision.kept import Kept
 
 HOME = Path(".adapt") / "bench-decision"
 DECIDED = TypeAdapter(Decided)
@@ -27,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenarios", nargs="+", choices=names, default=names, metavar="NAME")
     parser.add_argument("--home", type=Path, default=HOME, help="where what was measured is kept")
     parser.add_argument("--list", action="store_true", help="name the scenarios, measure nothing")
+    parser.add_argument("--adapters", action="store_true", help="one for both tuned paths, and two")
     given = parser.parse_args(arguments)
     chosen = [one for one in SCENARIOS if one.name in given.scenarios]
     if given.list:
@@ -34,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{one.name:16} {one.about}: {_state(one, given.home)}")
         return
     settle_in(given.home)
+    if given.adapters:
+        compare_adapters([one for one in chosen if not one.missing()], given.home)
+        return
     found = []
     for one in chosen:
         if why := one.missing():
@@ -65,14 +73,29 @@ def settle_in(home: Path) -> None:
     services.cache_clear()
 
 
+def compare_adapters(scenarios: Sequence[Scenario], home: Path) -> None:
+    """Measure with one adapter for both tuned paths, and print that beside two."""
+    from tests.benchmarks.decision.adapters import compare, text
+
+    found = []
+    for one in scenarios:
+        found.append(compare(one, _stages(home), home / "data" / one.name))
+        print(text(found), flush=True)
+
+
+def _stages(home: Path) -> "Kept":
+    from tasks.models.answerer import load_answerer
+    from tests.benchmarks.decision.kept import Kept
+
+    return Kept(home / "stages", warm=lambda: load_answerer(MODEL))
+
+
 def decide(scenario: Scenario, home: Path) -> Decided:
     """Measure what is not kept, decide, and keep the result."""
-    from tasks.models.answerer import load_answerer
-    from tests.benchmarks.decision.kept import Kept, write
+    from tests.benchmarks.decision.kept import write
     from tests.benchmarks.decision.replay import decided
 
-    stages = Kept(home / "stages", warm=lambda: load_answerer(MODEL))
-    found = decided(scenario, stages, home / "data" / scenario.name)
+    found = decided(scenario, _stages(home), home / "data" / scenario.name)
     write(_result(scenario, home), DECIDED.dump_json(found, indent=2))
     return found
 

@@ -82,9 +82,11 @@ def measure_all(
     here = stages("speed of this machine", take_speed)
     lane = Lane(stages, inputs, planned)
     state = lane.start(UNLIMITED, here)
+    trained: set[str | None] = {None}
     for one in state.race.contenders:
-        if one.training is not None:
+        if one.training is not None and one.training not in trained:
             state = _taken(lane, state, Train(one.training, WHOLE))
+        trained.add(one.training)
         share = UNTRAINED if one.training is None else WHOLE
         state = _taken(lane, state, Measure(one.path, share, 0, sum(state.race.sizes)))
     cards = lane.scorecards(state, "")

@@ -27,6 +27,7 @@ from tasks.decision.racing import (
     speed,
 )
 from tasks.models.spending import BudgetError
+from tasks.planning.adapters import BOTH
 from tasks.results.outcome import Planned
 from tasks.run import Budget, RunFile
 from tasks.run.reading import parse_run
@@ -219,6 +220,16 @@ def test_estimates_follow_size_passages_and_prices(run: RunFile) -> None:
     asked = contenders(run, hosted, EXAMPLES, HERE)
     assert asked[0].answer.money == pytest.approx((60 * 10 + 24 * 20) / 1e6)
     assert asked[0].answer.seconds == 0
+
+
+def test_paths_that_share_an_adapter_share_its_training() -> None:
+    every = planned("prompt", "rag", "finetune", "finetune+rag")
+    shared = parse_run(RUN | {"training": {"one_adapter": True}})
+    *_, tuned, both = contenders(shared, every, EXAMPLES, HERE)
+    assert tuned.training == both.training == BOTH
+    assert (tuned.base, both.base) == ("prompt", "rag")
+    (_, alone) = contenders(shared, planned("prompt", "finetune"), EXAMPLES, HERE)
+    assert alone.training == "finetune"
 
 
 def test_evidence_says_how_likely_each_path_is_to_win(run: RunFile) -> None:

@@ -70,6 +70,17 @@ def test_passages_training_and_size_each_cost_time() -> None:
     assert estimate(run_file(epochs=6))["finetune+rag"] == seconds["finetune+rag"]
 
 
+def test_one_adapter_for_both_paths_takes_half_the_training_and_is_counted_once() -> None:
+    two, one = estimate(run_file()), estimate(run_file(one_adapter=True))
+    answering = {path: estimate(run_file(epochs=1e-9, epochs_with_passages=1e-9))[path]
+                 for path in PATHS}  # fmt: skip
+    assert one["finetune+rag"] == pytest.approx(answering["finetune+rag"], rel=1e-6)
+    apart = (
+        two["finetune+rag"] - answering["finetune+rag"] + two["finetune"] - answering["finetune"]
+    )
+    assert 0.4 < (one["finetune"] - answering["finetune"]) / apart < 0.6
+
+
 def test_matrix_products_have_a_plausible_rate() -> None:
     assert matmul_rate(0.05) > 1e8
 

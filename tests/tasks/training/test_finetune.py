@@ -23,7 +23,9 @@ from tasks.services import services
 from tasks.store import local_folder
 from tasks.task.question_answering import REFUSAL, target
 from tasks.training.finetune import Example, finetune
+from tasks.training.loop import Lesson
 from tasks.training.rows import general_row, question_row, shuffled_text
+from tasks.training.search import search
 from tasks.training.trainer import AnswerTrainer
 
 SPEC = TrainingSpec(rank=16, learning_rate=6e-3, epochs=12, batch_size=8, max_tokens=200)
@@ -79,7 +81,7 @@ def watch(environment: pytest.MonkeyPatch, ref: ModelRef, asked: list[Question])
         return real(self, model, given, *args, **kwargs)
 
     environment.setattr(AnswerTrainer, "compute_loss", noted)
-    training = finetune(ref, bare(asked), PROMPT, TEXTS, SPEC, 7)
+    training = finetune(ref, [(PROMPT, bare(asked))], TEXTS, SPEC, 7)
     return Watched(training, labels, inputs, trainers[0])
 
 
@@ -163,10 +165,10 @@ SHORT = TrainingSpec(rank=4, learning_rate=5e-3, epochs=2, batch_size=8, max_tok
 
 @pytest.mark.usefixtures("home")
 def test_equal_seeds_give_equal_adapters(tiny_model: ModelRef) -> None:
-    first = finetune(tiny_model, bare(questions()), PROMPT, TEXTS, SHORT, 7)
+    first = finetune(tiny_model, [(PROMPT, bare(questions()))], TEXTS, SHORT, 7)
     torch.rand(3)  # what ran before must not matter
-    again = finetune(tiny_model, bare(questions()[::-1]), PROMPT, TEXTS[::-1], SHORT, 7)
-    other = finetune(tiny_model, bare(questions()), PROMPT, TEXTS, SHORT, 8)
+    again = finetune(tiny_model, [(PROMPT, bare(questions()[::-1]))], TEXTS[::-1], SHORT, 7)
+    other = finetune(tiny_model, [(PROMPT, bare(questions()))], TEXTS, SHORT, 8)
     assert again.adapter == first.adapter
     assert again.curve == first.curve
     assert other.adapter.blob.sha != first.adapter.blob.sha
@@ -179,8 +181,8 @@ def test_an_adapter_does_not_depend_on_where_its_model_lies(
     copied = Path(shutil.copytree(tiny_folder, tmp_path / "copied"))
     elsewhere = tiny_model.model_copy(update={"ref": f"path:{copied}"})
     spec = SHORT.model_copy(update={"epochs": 1.0})
-    first = finetune(tiny_model, bare(questions()), PROMPT, (), spec, 7)
-    again = finetune(elsewhere, bare(questions()), PROMPT, (), spec, 7)
+    first = finetune(tiny_model, [(PROMPT, bare(questions()))], (), spec, 7)
+    again = finetune(elsewhere, [(PROMPT, bare(questions()))], (), spec, 7)
     assert again.adapter.blob.sha == first.adapter.blob.sha
     settings = local_folder(first.adapter.blob) / "adapter_config.json"
     named = json.loads(settings.read_text())["base_model_name_or_path"]
@@ -202,7 +204,7 @@ def test_an_adapter_names_the_model_it_was_trained_on(ref: str, named: str) -> N
 @pytest.mark.usefixtures("home")
 def test_the_best_checkpoint_is_kept_and_training_stops_early(tiny_model: ModelRef) -> None:
     spec = SPEC.model_copy(update={"learning_rate": 2e-2, "epochs": 60})
-    made = finetune(tiny_model, bare(questions()), PROMPT, (), spec, 7)
+    made = finetune(tiny_model, [(PROMPT, bare(questions()))], (), spec, 7)
     checks = [(point.value, point.step) for point in made.curve if point.name == "validation_loss"]
     best, step = min(checks)
     assert made.best_step == step < checks[-1][1]
@@ -220,7 +222,7 @@ def test_an_adapter_for_retrieval_is_trained_on_the_passages(tiny_model: ModelRe
     examples: list[Example] = [(question, (pier,)) for question in questions()]
     prompt = training_prompt("finetune+rag", AnsweringSpec())
     spec = SHORT.model_copy(update={"epochs_with_passages": 1.0})
-    made = finetune(tiny_model, examples, prompt, (), spec, 7)
+    made = finetune(tiny_model, [(prompt, examples)], (), spec, 7)
     assert made.adapter.with_passages
     assert [point.step for point in made.curve if point.name == "validation_loss"] == [2]
     row = question_row(load_decoder(tiny_model.ref), prompt, questions()[0], (pier,), 200)
@@ -228,10 +230,41 @@ def test_an_adapter_for_retrieval_is_trained_on_the_passages(tiny_model: ModelRe
 
 
 @pytest.mark.usefixtures("home")
+def test_one_adapter_learns_every_question_with_passages_and_without(
+    tiny_model: ModelRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pier = Passage(document="p", title="p", position=0, text="Lit in 1886.", score=1, sha="p")
+    grounded = training_prompt("finetune+rag", AnsweringSpec())
+    with_pier: list[Example] = [(question, (pier,)) for question in questions()]
+    seen: list[Lesson] = []
+
+    def noted(lesson: Lesson, *given: Any) -> Any:
+        seen.append(lesson)
+        return search(lesson, *given)
+
+    monkeypatch.setattr("tasks.training.finetune.search", noted)
+    spec = SHORT.model_copy(update={"epochs": 9.0, "epochs_with_passages": 2.0, "batch_size": 9})
+    forms = [(grounded, with_pier), (PROMPT, bare(questions()))]
+    made = finetune(tiny_model, forms, (), spec, 7)
+    (lesson,) = seen
+    decode = load_decoder(tiny_model.ref).tokenizer.decode
+    learn, held = hold_out(questions(), spec.validation, 7)
+    for rows, asked in ((lesson.rows, learn), (lesson.checks, held)):
+        texts = [decode(row["input_ids"]) for row in rows]
+        for question in asked:
+            own = [text for text in texts if f"{question.question}<" in text]
+            assert [("Lit in 1886." in text) for text in own] == [True, False]
+        assert len(texts) == 2 * len(asked)
+    assert (made.examples, made.adapter.with_passages) == (len(learn), True)
+    steps = [point.step for point in made.curve if point.name == "validation_loss"]
+    assert steps == [2]  # two epochs, in each of which a question is seen in one of its forms
+
+
+@pytest.mark.usefixtures("home")
 def test_out_of_memory_halves_the_batch_and_says_so(
     tiny_model: ModelRef, tried_sizes: list[int]
 ) -> None:
-    made = finetune(tiny_model, bare(questions()), PROMPT, (), SHORT, 7)
+    made = finetune(tiny_model, [(PROMPT, bare(questions()))], (), SHORT, 7)
     assert tried_sizes[:3] == [8, 4, 2]
     assert max(tried_sizes[2:]) == 2
     assert made.notes == (
@@ -248,7 +281,7 @@ def test_out_of_memory_halves_the_batch_and_says_so(
 def test_an_example_beyond_the_limit_is_named(tiny_model: ModelRef) -> None:
     long = Question(id="long-one", question="What? " * 100, answers=("x",))
     with pytest.raises(InputError) as caught:
-        finetune(tiny_model, bare([*questions(), long]), PROMPT, (), SHORT, 7)
+        finetune(tiny_model, [(PROMPT, bare([*questions(), long]))], (), SHORT, 7)
     assert caught.value.where == "training example long-one"
     assert "max_tokens = 200" in caught.value.allowed
 

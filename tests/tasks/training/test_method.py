@@ -39,7 +39,7 @@ def test_an_adapter_of_any_kind_is_trained_and_served(
     tiny_model: ModelRef, options: dict[str, object]
 ) -> None:
     spec = SPEC.model_copy(update={"epochs": 2.0, "learning_rate": 4e-3, **options})
-    made = finetune(tiny_model, bare(questions(copies=4)), PROMPT, (), spec, 7)
+    made = finetune(tiny_model, [(PROMPT, bare(questions(copies=4)))], (), spec, 7)
     settings = json.loads((local_folder(made.adapter.blob) / "adapter_config.json").read_text())
     assert {name: settings[name] for name in options} == options
     losses = [point.value for point in made.curve if point.name == "validation_loss"]
@@ -54,7 +54,7 @@ def test_an_adapter_of_any_kind_is_trained_and_served(
 def test_all_weights_are_trained_kept_as_safetensors_and_served(tiny_model: ModelRef) -> None:
     spec = TrainingSpec(method="full", full_learning_rate=1e-2, epochs=12, max_tokens=200)
     asked = questions(copies=12)
-    made = finetune(tiny_model, bare(asked), PROMPT, (), spec, 7)
+    made = finetune(tiny_model, [(PROMPT, bare(asked))], (), spec, 7)
     assert made.adapter.rank is None
     folder = local_folder(made.adapter.blob)
     assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors"}
@@ -91,4 +91,4 @@ def test_four_bits_are_refused_where_there_is_no_gpu(
     assert caught.value.value == "qlora"
     assert "CUDA GPU and bitsandbytes" in caught.value.remedy
     with pytest.raises(InputError):
-        finetune(tiny_model, bare(questions()), PROMPT, (), spec, 7)
+        finetune(tiny_model, [(PROMPT, bare(questions()))], (), spec, 7)

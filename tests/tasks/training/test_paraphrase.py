@@ -210,7 +210,7 @@ def lesson_of(
     prompt = training_prompt("finetune", AnsweringSpec())
     examples = [(one, (PIER,) if more.get("passages") else None) for one in TRAIN]
     share = more.get("share", 1.0)
-    made = finetune(model, examples, prompt, (), SPEC, 7, share, paraphrases)
+    made = finetune(model, [(prompt, examples)], (), SPEC, 7, share, paraphrases)
     decode = load_tokenizer(model.ref).tokenizer.decode
     rows, checks = (
         [decode(row["input_ids"]) for row in part] for part in (lessons[0].rows, lessons[0].checks)
