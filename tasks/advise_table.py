@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from tasks.core.advice import Facts, allowed_first, vetoes_on
 from tasks.core.cases import named_task
-from tasks.core.errors import InputError
+from tasks.core.errors import InputError, reason
 from tasks.core.evidence import WORDS, known_word, read_case
 from tasks.core.gains import expected_gains, rank
 
@@ -94,10 +94,11 @@ def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Header and rows, each row with the line that it ends on; an old `advice` is dropped."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise InputError(
-            str(path), str(error), "a readable CSV file in UTF-8", "Mend it."
-        ) from error
+            "--table", f"{path}: {reason(error)}", "a readable CSV file in UTF-8",
+            "Mend it, or name another.",
+        ) from error  # fmt: skip
     reader = csv.reader(io.StringIO(text, newline=""))
     header = next(reader, [])
     missing = [column for column in COLUMNS if column not in header]
