@@ -161,11 +161,12 @@ def advise(
 ) -> None:
     """Advise from facts alone, without data or training; what is not given counts as unknown."""
     from flows.console import print_advice, print_table
-    from tasks.advise import Told, advise_on, advise_on_table
+    from tasks.advise import Told, advise_on
+    from tasks.advise_table import advise_on_table
     from tasks.core.effort import Limits, Means
 
     if table is not None:
-        print_table(*advise_on_table(table, keep_going), as_json)
+        print_table(advise_on_table(table, keep_going), as_json)
         return
     limits = Limits(
         memory_gib, seconds_per_question, cost_per_question, train_seconds, energy_kwh,

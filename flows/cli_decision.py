@@ -79,6 +79,7 @@ def decide(
     from tasks.decision.decide_again import changes_of, decide_again
     from tasks.results.decided import write_decided
     from tasks.results.finished import read_finished
+    from tasks.run.overrides import blaming
 
     changes = changes_of(
         min_gain=min_gain, confidence=confidence, primary=primary, memory_gib=memory_gib,
@@ -86,8 +87,9 @@ def decide(
         money_per_question=money_per_question, energy_wh_per_question=energy_wh_per_question,
         min_refused=min_refused, train_seconds=train_seconds, max_forgetting=max_forgetting,
     )  # fmt: skip
-    finished = read_finished(folder, changes)
-    outcome = decide_again(finished)
+    with blaming(changes):
+        finished = read_finished(folder, changes)
+        outcome = decide_again(finished)
     if output is not None:
         write_decided(outcome, output)
     before = {model: verdict.path for model, verdict in finished.verdicts.items()}

@@ -18,6 +18,7 @@ from rich.text import Text
 from tasks.core.errors import InputError
 
 if TYPE_CHECKING:
+    from tasks.advise_table import Answered
     from tasks.ask import Reply
     from tasks.core.advice import Advice
     from tasks.planning.checkup import Check
@@ -91,14 +92,17 @@ def print_advice(advice: Advice, as_json: bool) -> None:
     return None
 
 
-def print_table(table: str, faults: tuple[InputError, ...], as_json: bool) -> None:
-    """Print a table as CSV, or its rows as JSON; faults of single rows go to standard error."""
+def print_table(answered: Answered, as_json: bool) -> None:
+    """Print a table as CSV, or its rows as JSON; what is amiss with rows goes to standard error."""
     if as_json:
-        print_json({"rows": list(csv.DictReader(io.StringIO(table)))})
+        print_json({"rows": list(csv.DictReader(io.StringIO(answered.text)))})
     else:
-        sys.stdout.write(table)
-    for fault in faults:
-        print_fault(fault, err())
+        sys.stdout.write(answered.text)
+    console = err()
+    for note in answered.notes:
+        console.print(Text.assemble(("warning: ", "bold yellow"), note))
+    for fault in answered.faults:
+        print_fault(fault, console)
 
 
 def print_reply(reply: Reply) -> None:

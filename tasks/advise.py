@@ -1,19 +1,16 @@
-"""Advice from facts that a person or a table gives: reading, checking, answering."""
+"""Advice from facts that a person gives: reading, checking, answering."""
 
-import csv
 import difflib
-import io
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from tasks.core.advice import Advice, Facts, advise, allowed_first, vetoes_on
+from tasks.core.advice import Advice, Facts, advise
 from tasks.core.cases import (
     ARCHITECTURES,
     EXPOSURES,
     FORMS,
     HOSTED,
+    LABELLED,
     OPEN,
     TASKS,
     WEIGHTS,
@@ -23,24 +20,8 @@ from tasks.core.cases import (
 )
 from tasks.core.effort import NO_MEANS, UNLIMITED, Limits, Means
 from tasks.core.errors import InputError
-from tasks.core.evidence import read_case
-from tasks.core.gains import expected_gains, rank
 from tasks.models.references import resolve
 from tasks.run import ModelSpec
-
-# What describes a case in a table; scores, winner and citation are never read.
-COLUMNS = (
-    "params_billions",
-    "architecture",
-    "task_type",
-    "n_train",
-    "training_data",
-    "knowledge_changes",
-    "knowledge_exposure",
-    "corpus_covers",
-    "retriever",
-)
-ADVICE = "advice"
 
 
 @dataclass(frozen=True)
@@ -85,6 +66,7 @@ def facts_from(told: Told) -> tuple[Facts, tuple[str, ...]]:
     if weights is None and told.architecture is not None:
         weights = OPEN
     params = model.params if model else told.params
+    writes = told.architecture != "encoder" and (model is None or model.generates)
     notes = []
     if weights is None and params is not None:
         weights = OPEN
@@ -94,6 +76,12 @@ def facts_from(told: Told) -> tuple[Facts, tuple[str, ...]]:
         notes.append(f"unknown task {told.task!r}: averaged over {', '.join(TASKS)}")
     elif told.task and task and told.task.casefold() != task.casefold():
         notes.append(f"task {told.task!r} read as {task!r}")
+    if task is not None and task not in LABELLED and not writes:
+        name, value = ("--model", told.model) if told.model else ("--architecture", "encoder")
+        raise InputError(
+            name, value, f"a model that writes text, as {task} needs; this is an encoder",
+            "Name a decoder, or a task with labels: --task classification.",
+        )  # fmt: skip
     changes = told.changes
     if changes is None and told.changes_every_days is not None:
         changes = True
@@ -111,7 +99,7 @@ def facts_from(told: Told) -> tuple[Facts, tuple[str, ...]]:
         case=case,
         name=model.name if model else "",
         size_class=model.size_class if model else None,
-        generates=model.generates if model else told.architecture != "encoder",
+        generates=writes,
         documents=told.documents,
         changes_every_days=told.changes_every_days,
         retrain_every_days=told.retrain_every_days,
@@ -166,81 +154,3 @@ def _agree(told: Told) -> None:
     for name, value, clash, allowed in pairs:
         if clash:
             raise InputError(name, value, allowed, "Leave out one of the two.")
-
-
-def advise_on_table(path: Path, keep_going: bool = False) -> tuple[str, tuple[InputError, ...]]:
-    """A table (CSV) with a column `advice` added, and the faults of rows left without it.
-
-    The ranking of all four paths, best first, `>`-separated. Cells that are empty, or words
-    that are not known, count as unknown. Columns beyond `COLUMNS` are passed on, not read.
-
-    Raises:
-        InputError: no such file, columns missing, or (unless `keep_going`) a faulty number.
-    """
-    header, lines = _read_table(path)
-    faults: list[InputError] = []
-    answered: list[list[str]] = []
-    for number, cells in lines:
-        try:
-            advice = ">".join(_ranking(path, number, header, cells))
-        except InputError as fault:
-            if not keep_going:
-                raise
-            faults.append(fault)
-            advice = ""
-        answered.append([*cells, advice])
-    return _written([*header, ADVICE], answered), tuple(faults)
-
-
-def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header and rows, each row with the line that it ends on; an old `advice` is dropped."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            str(path), str(error), "a readable CSV file in UTF-8", "Mend it."
-        ) from error
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = next(reader, [])
-    missing = [column for column in COLUMNS if column not in header]
-    if missing:
-        raise InputError(
-            f"{path}: line 1", ", ".join(header) or "nothing",
-            "the columns " + ", ".join(COLUMNS),
-            f"Add {', '.join(missing)}; cells may be empty.",
-        )  # fmt: skip
-    rows = [(reader.line_num, row) for row in reader if row]
-    if ADVICE in header:
-        drop = header.index(ADVICE)
-        header = header[:drop] + header[drop + 1 :]
-        rows = [(number, row[:drop] + row[drop + 1 :]) for number, row in rows]
-    return header, rows
-
-
-def _ranking(
-    path: Path, number: int, header: Sequence[str], cells: Sequence[str]
-) -> tuple[str, ...]:
-    if len(cells) != len(header):
-        raise InputError(
-            f"{path}: line {number}", f"{len(cells)} cells", f"{len(header)}, as in line 1",
-            "Quote cells that hold commas; leave unknown ones empty.",
-        )  # fmt: skip
-    line: Mapping[str, str | None] = dict(zip(header, cells, strict=True))
-    try:
-        case = read_case(line)
-    except ValueError as error:
-        column, text = error.args
-        allowed = "a number above 0" if column == "params_billions" else "0 or more"
-        raise InputError(
-            f"{path}: line {number}, column {column}", text, allowed, "Mend or empty this cell."
-        ) from error
-    facts = Facts(case, min_examples=0)
-    return allowed_first(rank(expected_gains(case)), vetoes_on(facts))
-
-
-def _written(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()

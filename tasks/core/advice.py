@@ -100,7 +100,10 @@ def advise(facts: Facts) -> Advice:
         )  # fmt: skip
     said = {p: tuple(veto.text for veto in vetoes if veto.path == p) for p in PATHS}
     kind = facts.size_class or size_class(
-        facts.name, facts.case.params, open_weights=facts.case.weights in (None, OPEN)
+        facts.name,
+        facts.case.params,
+        open_weights=facts.case.weights in (None, OPEN),
+        generates=facts.generates,
     )
     return Advice(
         path=path,

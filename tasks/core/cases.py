@@ -6,6 +6,7 @@ Whatever is None is not known, and stays so.
 import difflib
 import re
 from dataclasses import dataclass
+from functools import cache
 
 OPEN, TUNABLE, HOSTED = "open", "tunable", "hosted"
 WEIGHTS = (OPEN, TUNABLE, HOSTED)  # tunable: hosted, and its provider fine-tunes it
@@ -46,6 +47,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "code": ("code generation", "code completion", "text-to-sql", "sql", "api calls", "tool use"),
     "reasoning": ("math", "mathematical reasoning", "logical reasoning", "commonsense reasoning"),
 }  # fmt: skip
+LABELLED = ("classification", "fact verification", "extraction")  # no text need be written
 NEAR = 0.6  # similarity of two names (difflib) from which one is taken for the other
 
 
@@ -80,19 +82,32 @@ def known_form(text: str) -> str | None:
 def known_task(text: str) -> str | None:
     """The known task nearest to `text`, or None if none is near.
 
-    A name or synonym first, then one that stands in the text as whole words (the longest), then
-    one that is spelled alike.
+    One that it names first (`named_task`), then one that is spelled alike.
     """
-    wanted = " ".join(re.findall(r"[a-z0-9]+", text.casefold()))
-    names = {
-        " ".join(re.findall(r"[a-z0-9]+", name.casefold())): task
-        for task, synonyms in TASKS.items()
-        for name in (task, *synonyms)
-    }
+    if named := named_task(text):
+        return named
+    names = _task_names()
+    near = difflib.get_close_matches(_plain(text), names, n=1, cutoff=NEAR)
+    return names[near[0]] if near else None
+
+
+def named_task(text: str) -> str | None:
+    """The task that a text names, or None.
+
+    A name or synonym first, then one that stands in the text as whole words (the longest).
+    """
+    wanted, names = _plain(text), _task_names()
     if wanted in names:
         return names[wanted]
     within = [name for name in names if f" {name} " in f" {wanted} "]
-    if within:
-        return names[max(within, key=len)]
-    near = difflib.get_close_matches(wanted, names, n=1, cutoff=NEAR)
-    return names[near[0]] if near else None
+    return names[max(within, key=len)] if within else None
+
+
+@cache
+def _task_names() -> dict[str, str]:
+    """The task of each name and synonym."""
+    return {_plain(name): task for task, synonyms in TASKS.items() for name in (task, *synonyms)}
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"[a-z0-9]+", text.casefold()))

@@ -14,3 +14,12 @@ class InputError(ValueError):
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, object, str, str]]:
         """Survive a process boundary with all four fields."""
         return type(self), (self.where, self.value, self.allowed, self.remedy)
+
+
+def reason(error: OSError | UnicodeError) -> str:
+    """Why a file cannot be read or written, in words and without the system's number."""
+    if isinstance(error, UnicodeError):
+        return f"not UTF-8 ({error})"
+    if isinstance(error, FileNotFoundError):
+        return "no such file or folder"
+    return (error.strerror or str(error)).lower()

@@ -14,9 +14,11 @@ from importlib import resources
 from tasks.core.cases import (
     ARCHITECTURES,
     EXPOSURES,
+    FORMS,
     HOSTED,
     OPEN,
     RETRIEVERS,
+    TASKS,
     TUNABLE,
     Case,
     known_form,
@@ -28,6 +30,16 @@ SCORES = {
     "rag": "rag_score",
     "finetune": "finetune_score",
     "finetune+rag": "finetune_rag_score",
+}
+FLAGS = {"yes": True, "no": False}
+WORDS: dict[str, tuple[str, ...]] = {  # the words that a table's columns know
+    "architecture": ARCHITECTURES,
+    "task_type": tuple(TASKS),
+    "training_data": FORMS,
+    "knowledge_changes": tuple(FLAGS),
+    "knowledge_exposure": EXPOSURES,
+    "corpus_covers": tuple(FLAGS),
+    "retriever": RETRIEVERS,
 }
 CASES = 3
 # Steps by which a row is farther from a case, for a fact in which they differ.
@@ -92,27 +104,35 @@ def read_case(line: Mapping[str, str | None]) -> Case:
         ValueError: a number is none, or out of range; its arguments are column and text.
     """
 
-    def word(column: str, known: Sequence[str]) -> str | None:
-        text = (line.get(column) or "").strip().casefold()
-        return text if text in known else None
-
+    words = {column: known_word(column, line.get(column) or "") for column in WORDS}
     billions = read_number(line, "params_billions", above=0)
-    form = known_form(line.get("training_data") or "")
-    hosted = word("architecture", ARCHITECTURES) == "api"
-    open_model = hosted or billions is not None or word("architecture", ARCHITECTURES)
+    form, hosted = words["training_data"], words["architecture"] == "api"
+    open_model = hosted or billions is not None or words["architecture"]
     weights = (TUNABLE if form else HOSTED) if hosted else OPEN if open_model else None
-    flags = {"yes": True, "no": False}
     return Case(
-        task=known_task(line.get("task_type") or ""),
+        task=words["task_type"],
         params=None if billions is None else billions * 1e9,
         weights=weights,
         form=form,
         examples=read_number(line, "n_train"),
-        changes=flags.get(word("knowledge_changes", tuple(flags)) or ""),
-        exposure=word("knowledge_exposure", EXPOSURES),
-        covers=flags.get(word("corpus_covers", tuple(flags)) or ""),
-        retriever=word("retriever", RETRIEVERS),
+        changes=FLAGS.get(words["knowledge_changes"] or ""),
+        exposure=words["knowledge_exposure"],
+        covers=FLAGS.get(words["corpus_covers"] or ""),
+        retriever=words["retriever"],
     )
+
+
+def known_word(column: str, text: str) -> str | None:
+    """What a cell of a table's column says, in one of the words of `WORDS`; None if none is meant.
+
+    A task is also known by its synonyms, or by a spelling that is near.
+    """
+    if column == "task_type":
+        return known_task(text)
+    if column == "training_data":
+        return known_form(text)
+    word = text.strip().casefold()
+    return word if word in WORDS[column] else None
 
 
 def read_number(

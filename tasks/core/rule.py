@@ -26,19 +26,21 @@ def size_class(
     params: float | None,
     *,
     open_weights: bool,
+    generates: bool = True,
     thresholds: Thresholds = Thresholds(),
 ) -> str:
     """Class of a base model: small, mid or large.
 
     Weights out of reach make a model large whatever its size. An open model of unknown size is
-    mid: the class for which the rule looks at the task instead.
+    mid, the class for which the rule looks at the task instead; an encoder, which does not
+    generate, is small: the largest in use have a few hundred million parameters.
     """
     if not open_weights:
         return LARGE
     if any(known in name.lower() for known in thresholds.small_names):
         return SMALL
     if params is None:
-        return MID
+        return MID if generates else SMALL
     if params >= thresholds.large_from:
         return LARGE
     return MID if params >= thresholds.mid_from else SMALL

@@ -10,7 +10,7 @@ from typing import BinaryIO, TypeVar
 
 from tasks.artifacts import Dropped
 from tasks.core import digest
-from tasks.core.errors import InputError
+from tasks.core.errors import InputError, reason
 
 TEXT_SUFFIXES = (".md", ".markdown", ".txt")
 SHOWN = 3  # examples of what was left out, and of what is wrong
@@ -84,9 +84,9 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as stream:
             yield stream
     except OSError as error:
-        raise InputError(str(path), str(error), "a file", "Name a file, and let it be read.") from (
-            error
-        )
+        raise InputError(
+            str(path), reason(error), "a file", "Name a file, and let it be read."
+        ) from error
 
 
 def read_text(path: Path) -> str:

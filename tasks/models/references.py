@@ -73,16 +73,18 @@ def resolve(spec: ModelSpec) -> ModelRef:
     params = spec.params or params
     name = address.rstrip("/").rsplit("/", 1)[-1]
     hosted = scheme == "openai"
+    writes = hosted or generates(config_of(spec.ref), name)
+    size = size_class(name, params, open_weights=not hosted, generates=writes)
     return ModelRef(
         ref=spec.ref,
         name=name,
-        size_class=spec.size_class or size_class(name, params, open_weights=not hosted),
+        size_class=spec.size_class or size,
         params=params,
         open_weights=not hosted,
         revision=revision,
         layers=layers,
         hidden=hidden,
-        generates=generates(config_of(spec.ref)),
+        generates=writes,
     )
 
 

@@ -5,12 +5,18 @@ from pathlib import Path
 from tasks.core.decide import Verdict
 from tasks.results.across_report import render_across
 from tasks.results.finished import Finished
+from tasks.results.folders import require_writable
 from tasks.results.markdown import basis_text, table
 from tasks.results.outcome import Outcome
 
 
 def write_decided(outcome: Outcome, folder: Path) -> Path:
-    """Write the `verdict.json` of a decision made again to a folder of its own."""
+    """Write the `verdict.json` of a decision made again to a folder of its own.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    require_writable("--output", folder.absolute())
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "verdict.json"
     path.write_text(outcome.model_dump_json(indent=2) + "\n", encoding="utf-8")

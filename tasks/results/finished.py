@@ -11,11 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.artifacts import Answer, Blob, PathName, Scorecard, Value
 from tasks.core.across import ModelChoice
 from tasks.core.decide import Verdict
-from tasks.core.errors import InputError
+from tasks.core.errors import InputError, reason
 from tasks.core.race import State
 from tasks.core.veto import MEASURED
 from tasks.results.outcome import Outcome, Planned
 from tasks.run import RunFile
+from tasks.run.overrides import blaming
 from tasks.run.reading import parse_run
 from tasks.store import get_rows
 from tasks.task.metrics import TOKENS, parts, single
@@ -57,9 +58,14 @@ def read_finished(folder: Path, changes: Mapping[str, Mapping[str, Any]] = NOTHI
     `verdict.json` and the defaults.
 
     Raises:
-        InputError: no scorecards, a file that is no JSON or not what a run writes, a score that is
-            no number, a changed setting out of range.
+        InputError: no such folder, no scorecards, a file that is no JSON or not what a run writes,
+            a score that is no number, a changed setting out of range.
     """
+    if not folder.is_dir():
+        raise InputError(
+            "RUN_FOLDER", str(folder), "a folder that is there",
+            "Name that of a finished run: runs/<name>/<time>.",
+        )  # fmt: skip
     written = _json(folder / "scorecards.json")
     cards = tuple(_card(folder, row) for row in written.get("scorecards", ()))
     outcome = _maybe(folder / "verdict.json", Outcome)
@@ -96,7 +102,8 @@ def answers_in(card: Scorecard, metric: str) -> tuple[Answer, ...]:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            where, str(error)[:200], "the answers that the run kept, each with its scores",
+            where, reason(error) if isinstance(error, OSError) else str(error)[:200],
+            "the answers that the run kept, each with its scores",
             "Run again: what else is kept costs nothing.",
         ) from error  # fmt: skip
     needed = [name for name in parts(single(metric, rows)) if name != TOKENS]
@@ -153,7 +160,8 @@ def _run(
         }
     for name, keys in changes.items():
         table[name] = {**(table.get(name) or {}), **keys}
-    return parse_run(table, str(path))
+    with blaming(changes):
+        return parse_run(table, str(path))
 
 
 def _models(
@@ -216,8 +224,9 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError | UnicodeError) else str(error)
         raise InputError(
-            str(path), str(error), "a JSON file that a finished run wrote",
+            str(path), why, "a JSON file that a finished run wrote",
             "Name the folder of a finished run: runs/<name>/<time>.",
         ) from error  # fmt: skip
     if not isinstance(found, dict):

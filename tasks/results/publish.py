@@ -1,8 +1,6 @@
 """What a run leaves behind: files, MLflow runs, a registered version."""
 
 import json
-import os
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,10 +14,10 @@ from tasks.artifacts import (
 )
 from tasks.core.across import ModelChoice
 from tasks.core.decide import Verdict
-from tasks.core.errors import InputError
 from tasks.decision.across import winners
 from tasks.machine import PROCESS
 from tasks.models.references import runs_already
+from tasks.results.folders import require_writable
 from tasks.results.outcome import Champion
 from tasks.results.record import RunRecord, answers_of
 from tasks.results.running import registered
@@ -40,15 +38,7 @@ def output_folder(name: str, chosen: Path | None) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     folder = (chosen or Path("runs") / name / stamp).absolute()
     for place, field in ((folder, "--output"), (services().home.absolute(), "ADAPT_HOME")):
-        above = next(parent for parent in (place, *place.parents) if parent.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK):
-            raise InputError(field, str(place), "a folder that can be written", "Choose another.")
-        free = shutil.disk_usage(above).free
-        if free < FREE_BYTES:
-            raise InputError(
-                field, f"{free / FREE_BYTES:.2f} GiB free at {place}", "at least 1 GiB free",
-                "Free some space or choose another folder.",
-            )  # fmt: skip
+        require_writable(field, place, FREE_BYTES)
     return folder
 
 

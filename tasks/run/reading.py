@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from tasks.artifacts import PathName, Value
-from tasks.core.errors import InputError
+from tasks.core.errors import InputError, reason
+from tasks.models.references import runs_already, split_reference
 from tasks.run import (
     HOSTED,
     AnsweringSpec,
@@ -28,6 +29,7 @@ from tasks.run import (
     RunFile,
     TrainingSpec,
 )
+from tasks.run.overrides import blaming
 from tasks.run.unused import asks_by_instruction, has_references
 from tasks.task import Task
 from tasks.task.constraints import VALID_JSON
@@ -48,18 +50,27 @@ class Overrides(NamedTuple):
         """The run file's table with these changes; a model keeps what the file says of it."""
         merged = dict(table)
         if self.models:
-            known = {str(spec.get("ref")): spec for spec in table.get("models", ())}
+            specs = [spec for spec in table.get("models", ()) if isinstance(spec, dict)]
+            known = {str(spec.get("ref")): spec for spec in specs}
             merged["models"] = [known.get(ref, {"ref": ref}) for ref in self.models]
-        for name, key, value in (
-            ("decision", "paths", self.paths),
-            ("decision", "min_gain", self.min_gain),
-            ("limits", "memory_gib", self.memory_gib),
-        ):
-            if value is not None:
-                merged[name] = {**merged.get(name, {}), key: value}
-        if self.budget:
-            merged["budget"] = {**merged.get("budget", {}), **self.budget}
+        for name, keys in self.changes.items():
+            if isinstance(table.get(name, {}), dict):
+                merged[name] = {**table.get(name, {}), **keys}
         return merged
+
+    @property
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """What is changed in tables of the run file, by table and key."""
+        given: dict[str, dict[str, Any]] = {
+            "decision": {"paths": self.paths, "min_gain": self.min_gain},
+            "limits": {"memory_gib": self.memory_gib},
+            "budget": dict(self.budget or {}),
+        }
+        changed = {
+            name: {key: value for key, value in keys.items() if value is not None}
+            for name, keys in given.items()
+        }
+        return {name: keys for name, keys in changed.items() if keys}
 
 
 AS_WRITTEN = Overrides()
@@ -73,13 +84,25 @@ def read_run(path: Path, overrides: Overrides = AS_WRITTEN) -> RunFile:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise InputError(
-            "run file", str(path), "a readable UTF-8 TOML file", f"{error}. See `adapt init`."
-        ) from error
+            "run file", f"{path}: {reason(error)}", "a readable UTF-8 TOML file",
+            "Name another; `adapt init` writes one.",
+        ) from error  # fmt: skip
     except tomllib.TOMLDecodeError as error:
         raise InputError(str(path), str(error), "TOML", "Mend the line it names.") from error
-    return parse_run(overrides.over(table), str(path))
+    for ref in overrides.models or ():
+        if not runs_already(ref):
+            _check_reference(ref)
+    with blaming(overrides.changes):
+        return parse_run(overrides.over(table), str(path))
+
+
+def _check_reference(ref: str) -> None:
+    try:
+        split_reference(ref)
+    except InputError as fault:
+        raise InputError("--model", ref, fault.allowed, fault.remedy) from None
 
 
 def parse_run(table: dict[str, Any], where: str = "run file") -> RunFile:

@@ -105,7 +105,7 @@ def test_options_reach_the_flow(adapt, flow, runfile, tmp_path) -> None:
 
 
 FAULTY = [
-    ("decision", "--path", "rags"), ("decision", "--min-gain", "2"),
+    ("decision.paths", "--path", "rags"), ("decision.min_gain", "--min-gain", "2"),
     ("budget.seconds", "--budget-seconds", "-5"),
 ]  # fmt: skip
 
@@ -116,7 +116,7 @@ def test_faulty_option_is_named_before_anything_starts(adapt, flow, runfile, opt
     code, out, err = adapt("run", str(runfile), *options[1:])
     assert code == 2
     assert out == ""
-    assert options[0] in err
+    assert f"error: {options[1]} ({options[0]})" in err
     assert options[2] in err
 
 
@@ -166,6 +166,28 @@ def test_other_errors_keep_their_traceback(adapt, flow, runfile) -> None:
     flow(lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         adapt("run", str(runfile))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "{gone}"), ("run", "{gone}", "--plan"), ("doctor", "{gone}"), ("refresh", "{gone}"),
+        ("decide", "{gone}"), ("explain", "{gone}"), ("explain", "{folder}"),
+        ("advise", "--table", "{gone}"), ("advise", "--table", "{folder}"), ("run", "{folder}"),
+        ("run", "{runfile}", "--output", "{runfile}/below"), ("init", "{runfile}/below"),
+        ("index", "list", "{gone}"), ("run", "{runfile}", "--plan"),
+    ],
+)  # fmt: skip
+def test_a_file_or_folder_that_is_not_there_is_told_in_words(
+    adapt, flow, runfile, tmp_path, arguments
+) -> None:
+    flow(lambda *given: pytest.fail("started"))
+    places = {"gone": tmp_path / "gone.toml", "folder": tmp_path, "runfile": runfile}
+    code, out, err = adapt(*(one.format(**places) for one in arguments))
+    assert (code, out) == (2, "")
+    assert "error: " in err
+    assert "to do: " in err
+    assert "Errno" not in err
 
 
 def test_unknown_option_exits_with_2(adapt) -> None:

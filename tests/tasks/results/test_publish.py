@@ -9,7 +9,7 @@ import pytest
 from tasks.artifacts import Scorecard
 from tasks.core.errors import InputError
 from tasks.decision.across import choose_among
-from tasks.results import publish, register
+from tasks.results import folders, publish, register
 from tasks.results.outcome import Champion
 from tasks.results.publish import output_folder, read_scorecards, register_best
 from tasks.results.record import RunRecord
@@ -62,7 +62,7 @@ def test_a_disk_that_is_nearly_full_is_refused_with_what_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = {"left": 1 << 29}
-    monkeypatch.setattr(publish.shutil, "disk_usage", lambda _: Usage(0, 0, free["left"]))
+    monkeypatch.setattr(folders.shutil, "disk_usage", lambda _: Usage(0, 0, free["left"]))
     with pytest.raises(InputError, match=r"0\.50 GiB free") as caught:
         output_folder("harbour", tmp_path / "out")
     assert caught.value.where == "--output"
