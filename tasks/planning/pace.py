@@ -204,7 +204,7 @@ def paraphrase_sentences(
     if model is None:
         return ()
     count = round(learnt(run, examples) * run.training.rewordings)
-    text = f"{model.ref} is asked for up to {count} paraphrases of training questions first"
+    text = f"{model.ref} is asked for up to {count} paraphrases of training {run.noun}s first"
     seconds = count * question_seconds(run, examples, model, "prompt", rate)
     return (f"{text}, about {_minutes(seconds)}." if seconds else f"{text}.",)
 

@@ -213,7 +213,7 @@ def _obstacle(model: ModelRef, answering: float | None, there: float) -> str | N
 def settings(run: RunFile) -> Settings:
     """What the run file says of deciding."""
     decision = run.decision
-    return Settings(decision.min_gain, decision.confidence, decision.order)
+    return Settings(decision.min_gain, decision.confidence, decision.order, run.noun)
 
 
 def rule_and_evidence(run: RunFile, model: ModelRef) -> tuple[RuleAdvice, Evidence]:
