@@ -104,7 +104,7 @@ def run(
 
         budget = Budget(**limited) if limited else None
         outcome = adapt(str(runfile), str(folder), model, paths, min_gain, None, budget)
-    print_outcome(outcome, read_scorecards(folder), folder, as_json)
+    print_outcome(outcome, read_scorecards(folder), folder, as_json, spec.noun)
 
 
 @app.command()

@@ -93,4 +93,4 @@ def decide(
     if output is not None:
         write_decided(outcome, output)
     before = {model: verdict.path for model, verdict in finished.verdicts.items()}
-    print_decided(outcome, before, as_json)
+    print_decided(outcome, before, as_json, finished.run.noun)

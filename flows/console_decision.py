@@ -83,19 +83,19 @@ def print_explanation(explanation: Explanation, as_json: bool) -> None:
         basis = basis_text(one.basis, one.undecided)
         console.print(Text(f"\n{one.model}: {one.path or 'no path'} ({basis})", style="bold"))
         if explanation.question is None:
-            _print_explained(console, one)
+            _print_explained(console, one, explanation.noun)
         for question in one.apart:
             _print_question(console, question, read=explanation.question is not None)
     return None
 
 
-def _print_explained(console: Console, one: Explained) -> None:
+def _print_explained(console: Console, one: Explained, noun: str) -> None:
     for reason in one.reasons:
         console.print(f"  - {reason}")
     if one.race is not None:
         from tasks.results.race_report import bought
 
-        console.print(f"  {bought(one.race)}")
+        console.print(f"  {bought(one.race, noun)}")
     console.print("Each path:")
     for fate in one.paths:
         score = "not measured"
@@ -125,7 +125,9 @@ def _short(text: str) -> str:
     return line if len(line) <= CELL else line[: CELL - 1] + "…"
 
 
-def print_decided(outcome: Outcome, before: dict[str, str | None], as_json: bool) -> None:
+def print_decided(
+    outcome: Outcome, before: dict[str, str | None], as_json: bool, noun: str = "question"
+) -> None:
     """Print the verdicts of a decision made again, beside those before."""
     if as_json:
         return print_json(json.loads(outcome.model_dump_json()))
@@ -133,9 +135,10 @@ def print_decided(outcome: Outcome, before: dict[str, str | None], as_json: bool
     for verdict in outcome.verdicts:
         was = before.get(verdict.model)
         same = "as before" if was == verdict.path else f"before: {was or 'none'}"
-        console.print(Text(f"\n{verdict.model}: {verdict.basis}, {same}", style="bold"))
+        basis = basis_text(verdict.basis, verdict.undecided)
+        console.print(Text(f"\n{verdict.model}: {basis}, {same}", style="bold"))
         console.print(
-            sentence(verdict) if verdict.basis == "measured" else f"Advice: {verdict.path}."
+            sentence(verdict, noun) if verdict.basis == "measured" else f"Advice: {verdict.path}."
         )
         print_reasoning(console, verdict)
     print_across(console, outcome.across)

@@ -24,11 +24,16 @@ PATHS = ("prompt", "rag", "finetune", "finetune+rag")
 
 
 def print_outcome(
-    outcome: Outcome, scorecards: tuple[Scorecard, ...], output: Path, as_json: bool
+    outcome: Outcome,
+    scorecards: tuple[Scorecard, ...],
+    output: Path,
+    as_json: bool,
+    noun: str = "question",
 ) -> None:
     """Print what was decided and why, where it is written and what to type next.
 
-    As JSON it is the content of `verdict.json` with the output folder added.
+    `noun` is what the task calls one of its questions. As JSON it is the content of `verdict.json`
+    with the output folder added.
     """
     if as_json:
         return print_json(json.loads(outcome.model_dump_json()) | {"output": str(output)})
@@ -36,21 +41,21 @@ def print_outcome(
     for verdict in outcome.verdicts:
         cards = [card for card in scorecards if card.model == verdict.model and card.split == "dev"]
         if verdict.basis == "measured":
-            _print_measured(console, verdict, cards)
+            _print_measured(console, verdict, cards, noun)
         else:
-            _print_advised(console, verdict)
+            _print_advised(console, verdict, noun)
     print_across(console, outcome.across)
     console.print(f"\nWritten to {output}: report.md, verdict.json, scorecards.json")
-    for line in next_commands(outcome):
+    for line in next_commands(outcome, noun):
         console.print(line)
     console.print(f"  {program('adapt')} explain {output}")
     return None
 
 
-def _print_measured(console: Console, verdict: Verdict, cards: list[Scorecard]) -> None:
+def _print_measured(console: Console, verdict: Verdict, cards: list[Scorecard], noun: str) -> None:
     console.print(Text(f"\n{verdict.model}: measured", style="bold"))
     rows = [_row(card, verdict.path) for card in sorted(cards, key=lambda c: PATHS.index(c.path))]
-    heads = ("path", cards[0].primary if cards else "metric", "interval", "seconds/question", "")
+    heads = ("path", cards[0].primary if cards else "metric", "interval", f"seconds/{noun}", "")
     if console.is_terminal:
         table = Table(*heads)
         for row in rows:
@@ -60,8 +65,8 @@ def _print_measured(console: Console, verdict: Verdict, cards: list[Scorecard]) 
         for row in rows:
             cells = zip(heads, row, strict=True)
             console.print("  " + "  ".join(f"{head} {cell}".strip() for head, cell in cells))
-    console.print(sentence(verdict))
-    _print_race(console, verdict)
+    console.print(sentence(verdict, noun))
+    _print_race(console, verdict, noun)
     print_reasoning(console, verdict)
 
 
@@ -97,19 +102,19 @@ def _row(card: Scorecard, winner: str | None) -> tuple[str, str, str, str, str]:
     return card.path, f"{score.value:.3f}", span(score), speed, chosen
 
 
-def _print_race(console: Console, verdict: Verdict) -> None:
+def _print_race(console: Console, verdict: Verdict, noun: str) -> None:
     """What a budget bought, where there was one."""
     if verdict.race is None:
         return
     from tasks.results.race_report import bought
 
-    console.print(f"  {bought(verdict.race)}")
+    console.print(f"  {bought(verdict.race, noun)}")
 
 
-def _print_advised(console: Console, verdict: Verdict) -> None:
+def _print_advised(console: Console, verdict: Verdict, noun: str) -> None:
     console.print(Text(f"\n{verdict.model}: advised, not measured", style="bold"))
     console.print(f"Advice: {verdict.path}.")
-    _print_race(console, verdict)
+    _print_race(console, verdict, noun)
     for reason in verdict.reasons:
         console.print(f"  - {reason.removeprefix('advised, not measured: ')}")
 
@@ -119,7 +124,7 @@ def span(score: Interval) -> str:
     return f"{score.low:.3f} to {score.high:.3f}"
 
 
-def sentence(verdict: Verdict) -> str:
+def sentence(verdict: Verdict, noun: str = "question") -> str:
     """The verdict on a measured model, in one or two sentences."""
     if verdict.path is None:
         return "Verdict: none. No path stays within the limits, so nothing is recommended."
@@ -130,7 +135,7 @@ def sentence(verdict: Verdict) -> str:
             text += ", undecided: not enough evidence for another"
         else:
             text += ", undecided: no path is ahead by enough"
-        text += f"; about {needed} more questions would settle it" if needed else ""
+        text += f"; about {needed} more {noun}s would settle it" if needed else ""
     else:
         ahead = [m for m in verdict.margins if m.path == verdict.path and m.claim]
         if ahead:
@@ -138,18 +143,19 @@ def sentence(verdict: Verdict) -> str:
             text += f", ahead of {least.over} by {least.gain:.3f} (at least {least.low:.3f})"
     if verdict.test is not None:
         test = verdict.test
-        text += f". On {test.n} unseen questions: {test.metric} {test.score.value:.3f}"
+        text += f". On {test.n} unseen {noun}s: {test.metric} {test.score.value:.3f}"
         text += f" ({span(test.score)})"
     return text + "."
 
 
-def next_commands(outcome: Outcome) -> list[str]:
+def next_commands(outcome: Outcome, noun: str = "question") -> list[str]:
     """What to type next: ask the champion, look at the runs."""
     lines = ["Next:"]
     champion = outcome.champion
     if champion is not None and champion.version is not None:
+        asked = "your question" if noun == "question" else "your text"
         alias = f" --alias {champion.alias}" if champion.alias not in (None, "champion") else ""
-        lines.append(f'  {program("adapt")} ask {champion.name} "your question"{alias}')
+        lines.append(f'  {program("adapt")} ask {champion.name} "{asked}"{alias}')
     tracking = services().tracking_uri
     if services().embedded_tracking:
         lines.append(f"  {program('mlflow')} ui --backend-store-uri {_short(tracking)}")

@@ -7,7 +7,7 @@ are within `min_gain` of each other.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.core.claims import Choice, Margin, Measured, Settings, choose, claims_text
 from tasks.core.flip import FlipWhen, flip_when
@@ -69,7 +69,7 @@ def choose_model(contenders: Sequence[Contender], settings: Settings) -> ModelCh
     """
     ordered = sorted(contenders, key=_rank)
     order = tuple(one.model for one in ordered)
-    across = Settings(settings.min_gain, settings.confidence, order)
+    across = replace(settings, order=order)
     measured = [Measured(one.model, one.scores, one.clusters) for one in ordered]
     choice = choose(measured, (), across)
     chosen = next(one for one in ordered if one.model == choice.path)
@@ -101,7 +101,7 @@ def _standing(one: Contender) -> Standing:
 def _reasons(
     choice: Choice, chosen: Contender, ordered: Sequence[Contender], settings: Settings
 ) -> tuple[str, ...]:
-    least, claims = settings.min_gain, len(ordered) - 1
+    least, noun, claims = settings.min_gain, settings.noun, len(ordered) - 1
     what = "what runs already" if chosen.runs else "the smallest model"
     if not claims:
         return (f"{chosen.model} is the only model of which a path was measured and allowed",)
@@ -117,13 +117,13 @@ def _reasons(
     if not choice.undecided:
         return (
             f"{chosen.model} ({chosen.path}) is {what}, and no other is better by {least:g}: "
-            f"{len(chosen.scores)} questions settle that at confidence {settings.confidence:g}",
+            f"{len(chosen.scores)} {noun}s settle that at confidence {settings.confidence:g}",
         )
     more = choice.questions_to_settle
     settle = (
-        f"about {more} more questions would settle it, if the gains stay as they are"
+        f"about {more} more {noun}s would settle it, if the gains stay as they are"
         if more is not None
-        else f"no feasible number of questions would settle it: a gain is too near {least:g}"
+        else f"no feasible number of {noun}s would settle it: a gain is too near {least:g}"
     )
     first = (
         f"undecided: no model is shown to be better by more than {least:g}, so {what}, "

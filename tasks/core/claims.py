@@ -31,11 +31,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class Settings:
-    """What wins: by how much (in the metric's unit), with what confidence, simplest path first."""
+    """What wins: by how much (in the metric's unit), with what confidence, simplest path first.
+
+    `noun` is what reasons call a thing that was scored.
+    """
 
     min_gain: float = 0.02
     confidence: float = 0.95
     order: tuple[str, ...] = PATHS
+    noun: str = "question"
 
 
 @dataclass(frozen=True)
@@ -243,15 +247,15 @@ def _settled(path: str, contest: _Contest) -> tuple[str, ...]:
         return (f"{path} is the only path measured and allowed",)
     return (
         f"{path} is the simplest path allowed, and no costlier one gains "
-        f"{contest.settings.min_gain:g}: {contest.n} questions settle that at confidence "
-        f"{contest.settings.confidence:g}",
+        f"{contest.settings.min_gain:g}: {contest.n} {contest.settings.noun}s settle that at "
+        f"confidence {contest.settings.confidence:g}",
     )
 
 
 def _open(
     path: str, leader: str, more: int | None, margins: Sequence[Margin], contest: _Contest
 ) -> tuple[str, ...]:
-    least = contest.settings.min_gain
+    least, noun = contest.settings.min_gain, contest.settings.noun
     first = f"undecided: no path is shown to gain more than {least:g}, so the simplest, {path}"
     if leader == path:
         second = f"{path} also has the best mean, {contest.means[path]:.3f}"
@@ -259,10 +263,10 @@ def _open(
         rival = next(m for m in margins if m.path == leader and m.over == path)
         second = (
             f"{leader} leads {path} by {rival.gain:.3f} "
-            f"({rival.low:.3f} to {rival.high:.3f}) on {contest.n} questions"
+            f"({rival.low:.3f} to {rival.high:.3f}) on {contest.n} {noun}s"
         )
     if more is None:
-        third = f"no feasible number of questions would settle it: a gain is too near {least:g}"
+        third = f"no feasible number of {noun}s would settle it: a gain is too near {least:g}"
     else:
-        third = f"about {more} more questions would settle it, if the gains stay as they are"
+        third = f"about {more} more {noun}s would settle it, if the gains stay as they are"
     return first, second, third

@@ -171,7 +171,7 @@ def _contest(board: Board, contender: Contender, share: float) -> Spend | Ended:
         chance = min((_chance(race, one.gain, k) for one in seen if one and one.direct), default=1)
         if chance < LEAST_CHANCE and k < len(race.looks) - 1:
             return Ended(path, DROPPED, k, share, f"its chance to win fell to {chance:.2f}")
-    return Ended(path, OPEN, len(race.looks) - 1, share, "all questions are answered")
+    return Ended(path, OPEN, len(race.looks) - 1, share, f"all {race.settings.noun}s are answered")
 
 
 def _claims(board: Board, contender: Contender, share: float, k: int) -> bool:

@@ -63,7 +63,7 @@ class _Pair:
 
 def verdict(board: Board, ended: tuple[Ended, ...]) -> Stop:
     """The choice that what was measured supports; the last claimant in the order wins."""
-    race = board.race
+    race, noun = board.race, board.race.settings.noun
     won = [one for one in ended if one.how == WON]
     best = max(won, key=lambda one: len(board.simpler(one.path)), default=None)
     pairs = tuple(pair for one in race.contenders[1:] for pair in _pairs(board, one, best))
@@ -74,7 +74,7 @@ def verdict(board: Board, ended: tuple[Ended, ...]) -> Stop:
     if best is not None and best.look is not None:
         sure = _confidence(race, best, pairs)
         text = (
-            f"{best.path} wins on {race.looks[best.look]} of {planned} questions planned; the "
+            f"{best.path} wins on {race.looks[best.look]} of {planned} {noun}s planned; the "
             f"claim holds up to a confidence of {sure:.3f}"
         )
         reasons = (text, *_won(best, pairs, race), *_others(ended, best))
@@ -182,10 +182,11 @@ def _most(counts: Sequence[int | None]) -> int | None:
 
 
 def _open_text(race: Race, simplest: str, more: int | None, pairs: Sequence[_Pair]) -> str:
+    noun = race.settings.noun
     settle = (
-        f"about {more} more questions would settle it"
+        f"about {more} more {noun}s would settle it"
         if more is not None
-        else "more questions alone would not settle it"
+        else f"more {noun}s alone would not settle it"
     )
     text = f"not enough evidence: the simplest path allowed, {simplest}; {settle}"
     if not pairs:
@@ -196,7 +197,7 @@ def _open_text(race: Race, simplest: str, more: int | None, pairs: Sequence[_Pai
     z = critical(race.shares, race.alpha)[widest.look]
     seen = race.settings.min_gain + (z + POWER_Z) * widest.gain.se
     return (
-        f"{text}. On {race.looks[widest.look]} questions a gain of {seen:.3f} of {widest.path} "
+        f"{text}. On {race.looks[widest.look]} {noun}s a gain of {seen:.3f} of {widest.path} "
         f"over {widest.over} would have been seen with a chance of 80%"
     )
 

@@ -21,6 +21,7 @@ from tasks.core.rule import RuleAdvice
 from tasks.core.stats import Interval
 from tasks.core.veto import Bound, Veto, measured_vetoes
 from tasks.planning.plan import rule_and_evidence, settings
+from tasks.results.markdown import with_article
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
 from tasks.store import get_rows
@@ -53,6 +54,7 @@ def decide_raced(
 def vetoes_of(run: RunFile, card: Scorecard) -> tuple[Veto, ...]:
     """Limits that a scorecard's measurements break."""
     limits, seen, cost = run.limits, card.metrics, card.cost
+    unit = with_article(run.noun)
     trained = float(cost.get("train_seconds") or 0.0)
     energy = None if cost.get("energy_kwh") is None else 1000 * cost["energy_kwh"] / card.n
     return measured_vetoes(
@@ -61,15 +63,15 @@ def vetoes_of(run: RunFile, card: Scorecard) -> tuple[Veto, ...]:
             Bound("max_forgetting", seen.get("forgetting"), limits.max_forgetting,
                   "of general accuracy lost"),
             Bound("seconds_per_question", seen.get("seconds_per_question"),
-                  limits.seconds_per_question, "seconds a question"),
+                  limits.seconds_per_question, f"seconds {unit}"),
             Bound("seconds_p95", seen.get("seconds_p95"), limits.seconds_p95,
-                  "seconds a question, asked one at a time, in 95 of 100"),
+                  f"seconds {unit}, asked one at a time, in 95 of 100"),
             Bound("train_seconds", exactly(trained or None), limits.train_seconds,
                   "seconds to train"),
             Bound("money_per_question", seen.get("money_per_question"), limits.money_per_question,
-                  f"{run.currency} a question"),
+                  f"{run.currency} {unit}"),
             Bound("energy_wh_per_question", exactly(energy), limits.energy_wh_per_question,
-                  "Wh a question"),
+                  f"Wh {unit}"),
             Bound("min_refused", seen.get("refused_unanswerable"), limits.min_refused,
                   "of the questions without an answer refused", least=True),
         ),

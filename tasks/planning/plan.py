@@ -127,7 +127,7 @@ def _too_slow(run: RunFile, model: ModelRef, examples: ExampleSet) -> tuple[Veto
 def settings(run: RunFile) -> Settings:
     """What the run file says of deciding."""
     decision = run.decision
-    return Settings(decision.min_gain, decision.confidence, decision.order)
+    return Settings(decision.min_gain, decision.confidence, decision.order, run.noun)
 
 
 def rule_and_evidence(run: RunFile, model: ModelRef) -> tuple[RuleAdvice, Evidence]:

@@ -242,8 +242,8 @@ def _race(
     state = open_race(run, planned, examples, asked, as_cost(run.budget).times(1 / measured), here)
     looks, board = state.race.looks, Board(state)
     if not looks:
-        return (), "its budget is too small for a look at any of the questions: advice alone"
-    text = f"its budget is planned for looks at {', '.join(map(str, looks))} questions"
+        return (), f"its budget is too small for a look at any of the {run.noun}s: advice alone"
+    text = f"its budget is planned for looks at {', '.join(map(str, looks))} {run.noun}s"
     for one in state.race.contenders:
         if one.training is not None:
             text += f"; training {one.path} {_fits(board, one, looks[-1])}"

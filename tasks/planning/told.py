@@ -38,7 +38,7 @@ def paraphrase_sentences(
     if model is None:
         return ()
     count = pace.paraphrased(run, examples)
-    text = f"{model.ref} is asked for up to {count} paraphrases of training questions first"
+    text = f"{model.ref} is asked for up to {count} paraphrases of training {run.noun}s first"
     seconds = pace.paraphrase_seconds(run, examples, model, rate)
     return (f"{text}, about {_minutes(seconds)}." if seconds else f"{text}.",)
 

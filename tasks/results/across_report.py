@@ -12,7 +12,7 @@ def across_sentence(across: ModelChoice) -> str:
     return f"Of the models' winners: {across.model} with {across.path}{unsure}."
 
 
-def render_across(across: ModelChoice) -> list[str]:
+def render_across(across: ModelChoice, noun: str = "question") -> list[str]:
     """Standings, margins and what would turn the choice, as parts of a report."""
     heads = ("model", "path", "parameters", "score", "")
     rows = [
@@ -27,7 +27,7 @@ def render_across(across: ModelChoice) -> list[str]:
         for one in across.margins
     ]  # fmt: skip
     note = (
-        f"Winners of each model on the {across.n} dev questions that all of them answered. What "
+        f"Winners of each model on the {across.n} dev {noun}s that all of them answered. What "
         "runs already comes first, then the smallest; a later one is chosen only where it is "
         "shown to be better by the minimal gain than every one before it."
     )

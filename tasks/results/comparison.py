@@ -16,7 +16,7 @@ from tasks.results.dimensions import (
     on_front,
     paid_back,
 )
-from tasks.results.markdown import bullets, metric_name, short, table
+from tasks.results.markdown import bullets, metric_name, short, table, with_article
 from tasks.results.record import RunRecord, seconds_per_question
 
 COMPARISON = "comparison.md"
@@ -50,8 +50,9 @@ def _front(record: RunRecord, *, alone: bool) -> str:
         return f"{name(card.model, card.path)} ({score}, {short(seconds_per_question(card))} s)"
 
     front = ", ".join(name(*one) for one in on_front(cards))
+    unit = with_article(record.run.noun)
     text = (
-        f"On the front of quality against seconds a question, cheapest first: {front}. "
+        f"On the front of quality against seconds {unit}, cheapest first: {front}. "
         "Every other path has one beside it that is at least as good for no more."
     )
     won = (champion.model, champion.path) if champion else None
@@ -87,7 +88,7 @@ def _page(record: RunRecord, cards: Sequence[Scorecard]) -> list[str]:
     return [
         table(heads, rows), note, chance_text(record, cards), missing,
         table(("dimension", "where each path wins"), _wins(found, paths)),
-        bullets(_crossover(one) for one in paid_back(record, cards)),
+        bullets(_crossover(one, record.run.noun) for one in paid_back(record, cards)),
     ]  # fmt: skip
 
 
@@ -126,8 +127,8 @@ def _methods(cards: Sequence[Scorecard]) -> str:
     return ", ".join(sorted(methods))
 
 
-def _crossover(one: Crossover) -> str:
+def _crossover(one: Crossover, noun: str) -> str:
     said = f"`{one.path}` against `{one.over}`, in {one.unit}: "
     if one.questions is None:
-        return said + "its training never pays back, for its questions cost no less"
-    return said + f"its training pays back from {one.questions:,.0f} questions a month on"
+        return said + f"its training never pays back, for its {noun}s cost no less"
+    return said + f"its training pays back from {one.questions:,.0f} {noun}s a month on"

@@ -37,7 +37,7 @@ def render_decided(finished: Finished, outcome: Outcome) -> str:
         lines += [f"flip when: {flip.text}" for flip in one.flip_when]
         parts += [f"## {one.model}", "\n".join(f"- {line}" for line in dict.fromkeys(lines))]
     if outcome.across is not None:
-        parts += render_across(outcome.across)
+        parts += render_across(outcome.across, finished.run.noun)
     parts.append(f"Measured by the run in `{finished.folder}`; nothing was measured again.")
     return "\n\n".join(parts) + "\n"
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tasks.artifacts import Question, Scorecard
 from tasks.core.stats import Interval
 from tasks.core.trade import Crossover, Spent, crossovers, dominating, pareto, per_correct
+from tasks.results.markdown import with_article
 from tasks.results.record import RunRecord, answers_of, seconds_per_question
 from tasks.store import get_rows
 from tasks.task.metrics import intervals, is_whole
@@ -51,6 +52,8 @@ def measures(record: RunRecord, cards: Sequence[Scorecard]) -> tuple[Measure, ..
     waits = any("seconds_p95" in card.metrics for card in cards)
     whole = any(card.cost.get("device") == "cpu" for card in cards)
     peak = "of the whole process at its peak" if whole else "at its peak"
+    noun, asked = record.run.noun, record.run.noun == "question"
+    unit, source = with_article(noun), "documents" if asked else "sources"
     priced = any("money_per_question" in card.metrics for card in cards)
 
     def measure(
@@ -70,15 +73,15 @@ def measures(record: RunRecord, cards: Sequence[Scorecard]) -> tuple[Measure, ..
         measure(dynamic, "right on changed facts, the day after", metric("fresh")),
         measure(dynamic, "right on changed facts, before anything follows", metric("stale")),
         measure(dynamic, "seconds to follow a change", lambda c: _following(record, c), True),
-        measure(cost, "seconds a question", seconds_per_question, True),
+        measure(cost, f"seconds {unit}", seconds_per_question, True),
         measure(cost, "seconds a correct answer", each(seconds_per_question), True),
-        measure(cost, "seconds in 95 of 100 single questions", metric("seconds_p95"), True),
-        measure(cost, "tokens a question", _tokens, True),
+        measure(cost, f"seconds in 95 of 100 single {noun}s", metric("seconds_p95"), True),
+        measure(cost, f"tokens {unit}", _tokens, True),
         measure(cost, "tokens a correct answer", each(_tokens), True),
-        measure(cost, "money a question", metric("money_per_question"), True),
+        measure(cost, f"money {unit}", metric("money_per_question"), True),
         measure(cost, "money a correct answer", each(_money), True),
-        measure(adapt, "on documents never trained on", lambda c: by_source[c.path][1]),
-        measure(adapt, "on misspelled questions", metric("misspelled")),
+        measure(adapt, f"on {source} never trained on", lambda c: by_source[c.path][1]),
+        measure(adapt, f"on misspelled {noun}s", metric("misspelled")),
         measure(adapt, "lost to misspelling", metric("lost_to_misspelling"), True),
         measure(adapt, "seconds to train", _train_seconds, True),
         measure(
@@ -88,18 +91,24 @@ def measures(record: RunRecord, cards: Sequence[Scorecard]) -> tuple[Measure, ..
             True,
             ranked=not whole,
         ),
-        measure(accuracy, "all dev questions", metric(cards[0].primary)),
+        measure(accuracy, f"all dev {noun}s", metric(cards[0].primary)),
         measure(accuracy, "correct answers", metric(correct)),
         measure(accuracy, "unanswerable questions refused", metric("refused_unanswerable")),
-        measure(over, "on documents trained on", lambda c: by_source[c.path][0]),
+        measure(over, f"on {source} trained on", lambda c: by_source[c.path][0]),
         measure(over, "general accuracy lost by tuning", metric("forgetting"), True),
-        measure(over, "lost from dev to test questions", lambda c: _to_test(record, c), True),
-        measure(lasting, "Wh a question", _energy, True),
+        measure(over, f"lost from dev to test {noun}s", lambda c: _to_test(record, c), True),
+        measure(lasting, f"Wh {unit}", _energy, True),
         measure(lasting, "Wh a correct answer", each(_energy), True),
         measure(lasting, "Wh to train", _train_energy, True),
     ]
-    shown = {"seconds in 95 of 100 single questions": waits, "money a question": priced,
-             "money a correct answer": priced}  # fmt: skip
+    shown = {
+        "right on changed facts, the day after": asked,
+        "right on changed facts, before anything follows": asked,
+        f"seconds in 95 of 100 single {noun}s": waits,
+        f"money {unit}": priced,
+        "money a correct answer": priced,
+        "unanswerable questions refused": asked,
+    }
     return tuple(one for one in found if shown.get(one.name, True))
 
 

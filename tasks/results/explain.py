@@ -69,13 +69,15 @@ class Explained(Value):
 class Explanation(Value):
     """Every verdict of a run explained, and the last step over models where there was one.
 
-    `question` is the one that was asked about, None where the whole run was.
+    `question` is the one that was asked about, None where the whole run was; `noun` is what the
+    task calls one.
     """
 
     folder: str
     models: tuple[Explained, ...]
     across: ModelChoice | None = None
     question: str | None = None
+    noun: str = "question"
 
 
 def explain(folder: Path, question: str | None = None) -> Explanation:
@@ -95,7 +97,9 @@ def explain(folder: Path, question: str | None = None) -> Explanation:
         models = _asked(finished, question)
         return Explanation(folder=str(folder), models=models, question=question)
     models = tuple(explained(finished, verdict) for verdict in finished.verdicts.values())
-    return Explanation(folder=str(folder), models=models, across=finished.across)
+    return Explanation(
+        folder=str(folder), models=models, across=finished.across, noun=finished.run.noun
+    )
 
 
 def explained(finished: Finished, verdict: Verdict) -> Explained:

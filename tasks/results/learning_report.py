@@ -11,7 +11,7 @@ CURVE = "learning-curve.png"
 HEADS = ("model", "path", "share", "examples", "score, 95% interval")
 
 
-def render_learning(points: Sequence[LearningPoint]) -> list[str]:
+def render_learning(points: Sequence[LearningPoint], noun: str = "question") -> list[str]:
     """A table, a picture, and what the last step brought; nothing where nothing was measured."""
     if not points:
         return []
@@ -29,7 +29,7 @@ def render_learning(points: Sequence[LearningPoint]) -> list[str]:
     named = metric_name(points[0].metric)
     return [
         "## Would more examples help?",
-        f"{named} on the dev questions after shares of the training examples, each trained anew.",
+        f"{named} on the dev {noun}s after shares of the training examples, each trained anew.",
         table(HEADS, rows),
         f"![{named} by examples]({CURVE})",
         "\n".join(f"- {line}" for line in said),
@@ -53,7 +53,7 @@ def _last_step(curve: Sequence[LearningPoint]) -> str:
     )
 
 
-def plot_learning(points: Sequence[LearningPoint], target: Path) -> Path:
+def plot_learning(points: Sequence[LearningPoint], target: Path, noun: str = "question") -> Path:
     """Draw the score with its interval over the number of examples, a line a path, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -78,7 +78,7 @@ def plot_learning(points: Sequence[LearningPoint], target: Path) -> Path:
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1)
     axes.set_xlabel("training examples", color=INK)
-    axes.set_ylabel(f"{points[0].metric} on dev questions, 95% interval", color=INK)
+    axes.set_ylabel(f"{points[0].metric} on dev {noun}s, 95% interval", color=INK)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.legend(frameon=False)
     figure.savefig(target)

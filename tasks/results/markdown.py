@@ -32,6 +32,11 @@ def metric_name(name: str) -> str:
     return METRIC_NAMES.get(name, name.replace("_", " "))
 
 
+def with_article(noun: str) -> str:
+    """One of something, e.g. `a question`, `an example`."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
 def basis_text(basis: str, undecided: bool) -> str:
     """What a verdict rests on, and whether it is open, e.g. `measured, undecided`."""
     return f"{basis}, undecided" if undecided else basis

@@ -32,9 +32,10 @@ def plot_quality_cost(
     target: Path,
     chosen: Collection[tuple[str, str | None]] = (),
     chance: Chance | None = None,
+    noun: str = "question",
 ) -> Path:
     """Write the picture of quality against cost as PNG."""
-    draw_quality_cost(cards, chosen, chance).savefig(target)
+    draw_quality_cost(cards, chosen, chance, noun).savefig(target)
     return target
 
 
@@ -42,6 +43,7 @@ def draw_quality_cost(
     cards: Sequence[Scorecard],
     chosen: Collection[tuple[str, str | None]] = (),
     chance: Chance | None = None,
+    noun: str = "question",
 ) -> "Figure":
     """Draw the primary metric with its interval over seconds a question.
 
@@ -63,7 +65,7 @@ def draw_quality_cost(
     floor = chance.scores.get(cards[0].primary) if chance else None
     if floor is not None:
         axes.axhline(floor, **FLOOR)
-    _dress(axes, cards)
+    _dress(axes, cards, noun)
     if len(models) == 1:
         axes.set_title(models[0], loc="left", color=INK, fontsize=11)
     figure.legend(
@@ -148,7 +150,7 @@ def _arm(length: float) -> float:
     return max(length, 0.0) if isfinite(length) else 0.0
 
 
-def _dress(axes: Any, cards: Sequence[Scorecard]) -> None:
+def _dress(axes: Any, cards: Sequence[Scorecard], noun: str) -> None:
     seconds = [seconds_per_question(card) for card in cards]
     axes.set_xscale("log")
     axes.set_xlim(min(seconds) / 1.6, max(seconds) * 1.6)
@@ -157,8 +159,8 @@ def _dress(axes: Any, cards: Sequence[Scorecard]) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     few = max(seconds) / min(seconds) < 10  # less than a decade has too few major ticks to read
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:.2g}" if few else "")
-    axes.set_xlabel("seconds per question (log scale)", color=INK)
-    axes.set_ylabel(f"{metric_name(cards[0].primary)} on dev questions, 95% interval", color=INK)
+    axes.set_xlabel(f"seconds per {noun} (log scale)", color=INK)
+    axes.set_ylabel(f"{metric_name(cards[0].primary)} on dev {noun}s, 95% interval", color=INK)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK, which="both", labelsize=8)

@@ -62,7 +62,8 @@ def register_best(
     if runs_already(verdict.model):
         present = registered(verdict.model)
         return Champion(model=verdict.model, path=card.path, **present._asdict())
-    from tasks.results.register import Candidate, register
+    from tasks.results.register import register
+    from tasks.results.version_files import Candidate
 
     candidate = Candidate(
         run=run,

@@ -8,32 +8,32 @@ from tasks.results.markdown import table
 
 ENDS = {
     "won": "won", "dropped": "stopped: it could not win any more",
-    "hopeless": "training stopped: it could not end ahead", "open": "all questions answered",
+    "hopeless": "training stopped: it could not end ahead", "open": "all of them answered",
     "budget": "stopped: the budget", "vetoed": "ruled out",
     "beaten": "not tried: a costlier path won", "simplest": "the simplest: others had to beat it",
 }  # fmt: skip
 UNIT_NAMES = {"seconds": "seconds", "money": "of money", "energy_kwh": "kWh"}
 
 
-def render_race(race: Raced) -> list[str]:
+def render_race(race: Raced, noun: str = "question") -> list[str]:
     """A section: what was spent, and how each path's race ended."""
     rows = [
         (f"`{one.path}`", trained_on(one), str(one.questions or "none"), ENDS[one.how],
          str(one.look or "-"), one.why or "-")
         for one in race.entrants
     ]  # fmt: skip
-    heads = ("path", "trained on", "questions answered", "how it ended", "at look", "why")
-    return ["### What the budget bought", bought(race), table(heads, rows)]
+    heads = ("path", "trained on", f"{noun}s answered", "how it ended", "at look", "why")
+    return ["### What the budget bought", bought(race, noun), table(heads, rows)]
 
 
-def bought(race: Raced) -> str:
+def bought(race: Raced, noun: str = "question") -> str:
     """What was spent of what, and how many looks there were."""
     if race.looks:
         planned = ", ".join(map(str, race.looks))
         count = "1 look" if len(race.looks) == 1 else f"{len(race.looks)} looks"
-        looks = f"{count} planned, at {planned} of {race.there} questions"
+        looks = f"{count} planned, at {planned} of {race.there} {noun}s"
     else:
-        looks = f"it is too small for a look at any of {race.there} questions"
+        looks = f"it is too small for a look at any of {race.there} {noun}s"
     return f"Spent {spending(race.spent, race.budget)}; {looks}."
 
 

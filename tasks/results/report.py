@@ -44,9 +44,9 @@ def write_outputs(record: RunRecord) -> Path:
     if record.cards("dev"):
         chosen = {(verdict.model, verdict.path) for verdict in record.outcome.verdicts}
         chance = chance_of(record, record.cards("dev"))
-        plot_quality_cost(record.cards("dev"), folder / PLOT, chosen, chance)
+        plot_quality_cost(record.cards("dev"), folder / PLOT, chosen, chance, record.run.noun)
     if record.learning:
-        plot_learning(record.learning, folder / CURVE)
+        plot_learning(record.learning, folder / CURVE, record.run.noun)
     if record.races:
         races = to_json(record.races, indent=2, inf_nan_mode="strings")
         (folder / RACES).write_bytes(races + b"\n")
@@ -72,12 +72,13 @@ def render_report(record: RunRecord) -> str:
     for verdict in record.outcome.verdicts:
         parts += _verdict(record, verdict)
     if record.outcome.across is not None:
-        parts += render_across(record.outcome.across)
+        parts += render_across(record.outcome.across, record.run.noun)
     parts += render_judge(record)
     parts += render_comparison(record)
     if record.cards("dev"):
-        parts += ["## Quality against cost", f"![Quality against seconds per question]({PLOT})"]
-    parts += render_learning(record.learning)
+        noun = record.run.noun
+        parts += ["## Quality against cost", f"![Quality against seconds per {noun}]({PLOT})"]
+    parts += render_learning(record.learning, record.run.noun)
     parts += _search(record)
     parts += ["## Where the time went", *times(record), "## What went in", inputs(record)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -97,9 +98,10 @@ def verdict_sentence(record: RunRecord, verdict: Verdict) -> str:
         return f"**Advised, not measured: `{verdict.path}`** for {verdict.model}."
     if verdict.path is None:
         return f"**Measured: no path stays within the limits** for {verdict.model}."
+    noun = record.run.noun
     card = next(c for c in record.cards("dev", verdict.model) if c.path == verdict.path)
     score = interval_text(card.metrics[card.primary])
-    score = f"{metric_name(card.primary)} {score}, {card.n} questions"
+    score = f"{metric_name(card.primary)} {score}, {card.n} {noun}s"
     if not verdict.undecided:
         return f"**Measured: `{verdict.path}`** for {verdict.model} ({score})."
     if verdict.race is not None:
@@ -108,7 +110,7 @@ def verdict_sentence(record: RunRecord, verdict: Verdict) -> str:
     settle = f"about {more}" if more else "no feasible number of"
     return (
         f"**Measured, undecided: `{verdict.path}`** for {verdict.model} ({score}), the simplest "
-        f"path allowed, because no other is ahead by enough; {settle} more questions would "
+        f"path allowed, because no other is ahead by enough; {settle} more {noun}s would "
         "settle it at the gains seen."
     )
 
@@ -137,38 +139,38 @@ def _opening(record: RunRecord) -> str:
 
 
 def _verdict(record: RunRecord, verdict: Verdict) -> list[str]:
-    cards = record.cards("dev", verdict.model)
+    cards, noun = record.cards("dev", verdict.model), record.run.noun
     parts = [f"## {verdict.model}", verdict_sentence(record, verdict)]
     parts.append(bullets(verdict.reasons))
     if verdict.race is not None:
-        parts += render_race(verdict.race)
+        parts += render_race(verdict.race, noun)
     if verdict.test is not None:
-        parts.append(_tested(verdict.test))
+        parts.append(_tested(verdict.test, noun))
     if cards:
-        parts += ["### What was measured", quality(cards), chance_text(record, cards)]
+        parts += ["### What was measured", quality(cards, noun), chance_text(record, cards)]
         parts += [corpus(cards), costs(record, cards)]
         parts += estimates(record, verdict.model, cards)
         labels = cards[0].system.prompt.labels
-        parts += ["### By label" if labels else "### By kind of question", by_kind(cards)]
-    parts += _reasoning(verdict)
+        parts += ["### By label" if labels else f"### By kind of {noun}", by_kind(cards, noun)]
+    parts += _reasoning(verdict, noun)
     if len(cards) > 1:
-        parts += differences(cards, verdict.path)
+        parts += differences(cards, verdict.path, noun)
     return parts
 
 
-def _tested(test: TestScore) -> str:
+def _tested(test: TestScore, noun: str) -> str:
     """The score that no choice rests on, and how far it still can be trusted as such."""
     score = f"{metric_name(test.metric)} {interval_text(test.score)}"
-    text = f"On {test.n} test questions that no path learnt or was chosen by: {score}."
+    text = f"On {test.n} test {noun}s that no path learnt or was chosen by: {score}."
     if test.times_read > 1:
         text += (
             f" {test.times_read} systems have been tested on them by now, this one included: "
-            "whoever chooses among these by their test scores wants fresh questions."
+            f"whoever chooses among these by their test scores wants fresh {noun}s."
         )
     return text
 
 
-def _reasoning(verdict: Verdict) -> list[str]:
+def _reasoning(verdict: Verdict, noun: str) -> list[str]:
     parts = ["### What else was weighed"]
     parts.append(bullets((
         f"Size rule ({verdict.size_class} model): {verdict.rule.text}",
@@ -182,8 +184,9 @@ def _reasoning(verdict: Verdict) -> list[str]:
         ]  # fmt: skip
         heads = ("path", "over", "gain", "lower bound", "upper bound", "ahead by enough")
         over = "all claims" if verdict.race is None else "all claims and looks"
+        source = "source document" if noun == "question" else "source"
         note = (
-            "Paired gains, one-sided bounds clustered by source document; enough is a lower bound "
+            f"Paired gains, one-sided bounds clustered by {source}; enough is a lower bound "
             f"above {verdict.min_gain:g}, with {verdict.confidence:.0%} confidence over {over}."
         )
         parts += ["### Margins", table(heads, rows), note]

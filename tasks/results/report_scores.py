@@ -14,7 +14,7 @@ COSTS = ("seconds_per_question", "seconds_p95", "money_per_question", "refresh_s
 CELL = 160  # characters of a question or an answer that a table shows
 
 
-def quality(cards: Sequence[Scorecard]) -> str:
+def quality(cards: Sequence[Scorecard], noun: str = "question") -> str:
     """Every metric of every path, the primary one first, with 95% intervals."""
     names = list(dict.fromkeys(name for card in cards for name in card.metrics))
     names = [name for name in names if name not in COSTS]  # shown there
@@ -27,10 +27,10 @@ def quality(cards: Sequence[Scorecard]) -> str:
         for name in names
     ]
     heads = ("metric", *(f"`{card.path}`" for card in cards))
-    asked = f"{cards[0].n} dev questions, the same for every path"
+    asked = f"{cards[0].n} dev {noun}s, the same for every path"
     if len({card.n for card in cards}) > 1:
         counts = ", ".join(f"{card.n} by `{card.path}`" for card in cards)
-        asked = f"Dev questions answered, in the same order by every path: {counts}"
+        asked = f"Dev {noun}s answered, in the same order by every path: {counts}"
     note = f"{asked}; in brackets 95% intervals. A dash: not measured for this path."
     if any(not card.system.model.open_weights for card in cards):
         note += (
@@ -70,8 +70,9 @@ def costs(record: RunRecord, cards: Sequence[Scorecard]) -> str:
             _money(record, card),
             f"{card.cost.get('device', '-')} {card.cost.get('dtype', '')}".strip(),
         ))  # fmt: skip
-    heads = ("path", "seconds/question", "tokens/question", "training seconds",
-             "training energy", "answering energy", "money/question", "device")  # fmt: skip
+    noun = record.run.noun
+    heads = ("path", f"seconds/{noun}", f"tokens/{noun}", "training seconds",
+             "training energy", "answering energy", f"money/{noun}", "device")  # fmt: skip
     notes = (_energy_methods(record, cards), _waits(cards), _reused(cards))
     return f"{table(heads, rows)}\n\n{' '.join(filter(None, notes))}".strip()
 
@@ -112,8 +113,8 @@ def _reused(cards: Sequence[Scorecard]) -> str:
     return f"Reused, with the cost measured then: {', '.join(reused)}." if reused else ""
 
 
-def by_kind(cards: Sequence[Scorecard]) -> str:
-    """The primary metric, or its part in single answers, for each kind of question or label."""
+def by_kind(cards: Sequence[Scorecard], noun: str = "question") -> str:
+    """The primary metric, or its part in single answers, for each label or kind."""
     primary = _single(cards[0])
     kinds = list(dict.fromkeys(kind for card in cards for kind in card.by_kind))
     rows = [
@@ -122,11 +123,13 @@ def by_kind(cards: Sequence[Scorecard]) -> str:
            for k in kinds))
         for card in cards
     ]  # fmt: skip
-    each = "label (its recall)" if cards[0].system.prompt.labels else "kind of question"
+    each = "label (its recall)" if cards[0].system.prompt.labels else f"kind of {noun}"
     return f"{table(('path', *kinds), rows)}\n\n{metric_name(primary)} for each {each}."
 
 
-def differences(cards: Sequence[Scorecard], chosen: str | None) -> list[str]:
+def differences(
+    cards: Sequence[Scorecard], chosen: str | None, noun: str = "question"
+) -> list[str]:
     """The questions on which the two best paths differ most, the path chosen first."""
     best = two_best(cards, chosen)
     rows = [
@@ -137,8 +140,8 @@ def differences(cards: Sequence[Scorecard], chosen: str | None) -> list[str]:
     ]  # fmt: skip
     paths = [f"`{card.path}`" for card in best]
     title = f"### Where {' and '.join(paths)} differ most"
-    heads = ("question", "expected", *paths)
-    return [title, table(heads, rows) if rows else "They score the same on every question."]
+    heads = (noun, "expected", *paths)
+    return [title, table(heads, rows) if rows else f"They score the same on every {noun}."]
 
 
 def _single(card: Scorecard) -> str:

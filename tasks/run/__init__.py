@@ -105,6 +105,11 @@ class RunFile(Value):
         return find_task(self.task).deciding[0] if judged else self.decision.primary
 
     @property
+    def noun(self) -> str:
+        """What people call one row of its data: `question` or `example`."""
+        return find_task(self.task).noun
+
+    @property
     def currency(self) -> str:
         """What prices and `budget.money` are in; empty where there is no price."""
         return next((price.currency for price in self.prices.values()), "")

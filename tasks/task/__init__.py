@@ -62,6 +62,11 @@ class Task(NamedTuple):
     defaults: Mapping[str, Mapping[str, Any]] = {}
 
     @property
+    def noun(self) -> str:
+        """What people call one of its rows: a question, or an example where none is about one."""
+        return "question" if self.retrieves == "documents" else "example"
+
+    @property
     def weighable(self) -> tuple[str, ...]:
         """The metrics that every path has, whatever it searches: a utility is made of these."""
         return tuple(name for name in self.metrics if name not in SEARCHED)

@@ -18,6 +18,7 @@ from tasks.core.race_record import Raced
 from tasks.run import Budget
 from tests.flows.finished import OUTCOME, finished, verdict
 
+TICKETS = Path(__file__).parents[2] / "examples" / "tickets" / "tickets.toml"
 ADAPT = [sys.executable, "-m", "flows.cli"]
 
 
@@ -57,6 +58,15 @@ def test_run_prints_scores_verdict_files_and_next_commands(adapt, flow, runfile,
     assert 'ask grove "your question"' in out
     assert "mlflow ui --backend-store-uri sqlite:///" in out
     assert f"adapt explain {tmp_path / 'o'}" in out
+
+
+def test_a_run_that_asks_about_no_documents_is_told_in_examples(adapt, flow, tmp_path) -> None:
+    flow(lambda runfile, output, *chosen: finished(output))
+    out = adapt("run", str(TICKETS), "--output", str(tmp_path / "o"))[1]
+    assert "interval 0.450 to 0.650  seconds/example 0.50  chosen" in out
+    assert "On 124 unseen examples: f1 0.600" in out
+    assert 'ask grove "your text"' in out
+    assert "question" not in out
 
 
 def test_run_prints_what_a_budget_bought(adapt, flow, runfile, tmp_path, monkeypatch) -> None:

@@ -25,7 +25,11 @@ TICKETS = Path(__file__).parents[2] / "examples" / "tickets" / "tickets.toml"
 
 
 def card(
-    retrieves: bool, scores: Sequence[float], ref: str = "path:/m", params: float = 1e8
+    retrieves: bool,
+    scores: Sequence[float],
+    ref: str = "path:/m",
+    params: float = 1e8,
+    metric: str = "f1",
 ) -> dict[str, Any]:
     model = ModelRef(ref=ref, name=ref, size_class="small", params=params)
     system = System(
@@ -36,7 +40,7 @@ def card(
         Answer(
             question_id=f"q{at}", cluster=f"d{at}", kind="all", question=f"Question {at}?",
             expected=("oak",), prompt="", passages=(READ,) * retrieves,
-            answer=f"answer {at} of {system.path}", scores={"f1": score}, tokens_in=9,
+            answer=f"answer {at} of {system.path}", scores={metric: score}, tokens_in=9,
             tokens_out=1,
         )
         for at, score in enumerate(scores)
@@ -45,7 +49,7 @@ def card(
     score = mean_interval(list(scores), [row.cluster for row in rows], bounds=(0, 1))
     made = Scorecard(
         model=model.ref, params=params, path=system.path, split="dev", questions_digest="dev-1",
-        primary="f1", n=len(rows), metrics={"f1": score}, by_kind={}, prompt="brief",
+        primary=metric, n=len(rows), metrics={metric: score}, by_kind={}, prompt="brief",
         answers={"uri": blob.uri, "digest": blob.sha}, cost={"train_seconds": 0}, system=system,
     )  # fmt: skip
     return made.model_dump(mode="json")
@@ -116,6 +120,21 @@ def test_explain_shows_reasons_numbers_and_both_answers(adapt: Adapt, folder: Pa
     assert "--question" in err
 
 
+def test_what_is_no_question_about_documents_is_decided_and_explained_as_an_example(
+    adapt: Adapt, folder: Path
+) -> None:
+    prompt, rag = [0.1, 0.2] * 20, [0.3, 0.1] * 20
+    cards = [card(False, prompt, metric="chrf"), card(True, rag, metric="chrf")]
+    (folder / "scorecards.json").write_text(json.dumps({"scorecards": cards}))
+    run = {"name": "locks", "task": "translation", "data": {"examples": "l.jsonl"}}
+    (folder / "run.json").write_text(json.dumps(run | {"models": [{"ref": "path:/m"}]}))
+    told = [adapt("decide", str(folder), "--output", str(folder))[1]]
+    told.append(adapt("explain", str(folder))[1])
+    for out in told:
+        assert "more examples would settle it" in out
+        assert "questions" not in out
+
+
 def test_one_question_is_explained_by_its_answers_alone(adapt: Adapt, folder: Path) -> None:
     adapt("decide", str(folder), "--output", str(folder))
     code, out, _ = adapt("explain", str(folder), "--question", "q5")
@@ -146,6 +165,7 @@ def test_the_choice_among_models_comes_first_and_what_is_open_says_so(
     assert out.strip().startswith("Of the models' winners: path:/m with rag.")
     assert "path:/m: rag (measured)\n" in out
     assert "path:/n: prompt (measured, undecided)\n" in out
+    assert "path:/n: measured, undecided, as before\n" in adapt("decide", str(folder))[1]
 
 
 @pytest.fixture

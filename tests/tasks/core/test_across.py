@@ -60,6 +60,17 @@ def test_models_stand_in_the_order_of_size_and_unknown_sizes_last() -> None:
     assert found.standings[0].score.value == pytest.approx(0.5)
 
 
+def test_reasons_call_what_was_scored_by_its_name() -> None:
+    for mean, said in ((0.5, "examples settle that"), (0.52, "would settle it")):
+        found = choose_model(
+            [contender(SMALL, 0.5), contender(MID, mean)], Settings(noun="example")
+        )
+        told = " ".join(found.reasons)
+        assert said in told
+        assert "examples" in told
+        assert "question" not in told
+
+
 def test_a_single_winner_is_chosen() -> None:
     found = choose_model([contender(MID, 0.1)], Settings())
     assert (found.model, found.undecided, found.margins) == (MID, False, ())

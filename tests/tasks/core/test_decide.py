@@ -30,6 +30,14 @@ def test_clear_gain_wins() -> None:
     assert "rag beats prompt by 0.300" in found.reasons[0]
 
 
+def test_reasons_call_what_was_scored_by_its_name() -> None:
+    examples = Settings(noun="example")
+    for gap, said in ((0.0, "200 examples settle that"), (0.03, "more examples would settle it")):
+        found = decide(table({"prompt": 0.5, "rag": 0.5 + gap}), (), examples)
+        assert said in " ".join(found.reasons)
+        assert "question" not in " ".join(found.reasons)
+
+
 def test_costlier_path_must_beat_every_simpler_one() -> None:
     found = decide(table({"prompt": 0.3, "rag": 0.6, "finetune": 0.6}), (), Settings())
     assert found.path == "rag"

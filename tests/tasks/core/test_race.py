@@ -191,6 +191,14 @@ def test_what_could_not_be_paid_is_said_and_the_verdict_is_the_simplest_path() -
     assert "would have been seen with a chance of 80%" in stop.certainty
 
 
+def test_the_verdict_calls_what_was_scored_by_its_name() -> None:
+    for rag, said in ((0.425, "more examples would settle it"), (0.9, "100 examples planned")):
+        race = plan_race(contenders()[:2], [1] * 100, Settings(noun="example"))
+        _, stop = follow(race, drawn(n=100, seed=3, prompt=0.40, rag=rag))
+        assert said in stop.certainty
+        assert "question" not in " ".join((stop.certainty, *stop.choice.reasons))
+
+
 def test_the_number_of_questions_said_does_settle_it() -> None:
     race = plan_race(contenders()[:2], [1] * 100, Settings())
     _, stop = follow(race, drawn(n=100, seed=3, prompt=0.40, rag=0.425))

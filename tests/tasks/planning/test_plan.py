@@ -237,6 +237,7 @@ def test_settings_are_those_of_the_run_file() -> None:
     assert settings(run).min_gain == 0.07
     assert settings(run).confidence == 0.9
     assert settings(run).order == ALL
+    assert settings(run).noun == "question"
 
 
 def judged(judge: str, tiny: str, **tables: Any) -> RunFile:

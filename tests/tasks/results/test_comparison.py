@@ -143,7 +143,7 @@ def test_a_classification_counts_accuracy_as_correct(
 ) -> None:
     found = by_name(labelled)
     assert value(found["correct answers"], "finetune+rag") == pytest.approx(0.9)
-    assert found["on documents never trained on"].seen["prompt"] is None  # macro-F1 is of all
+    assert found["on sources never trained on"].seen["prompt"] is None  # macro-F1 is of all
 
 
 def test_a_tuned_system_that_runs_already_is_not_told_to_have_trained_in_no_time(

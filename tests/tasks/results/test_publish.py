@@ -13,9 +13,9 @@ from tasks.results import folders, publish, register
 from tasks.results.outcome import Champion
 from tasks.results.publish import output_folder, read_scorecards, register_best
 from tasks.results.record import RunRecord
-from tasks.results.register import Candidate
 from tasks.results.report import write_outputs
 from tasks.results.running import Registered
+from tasks.results.version_files import Candidate
 from tasks.services import services
 
 Usage = namedtuple("Usage", "total used free")

@@ -26,6 +26,7 @@ def test_what_was_spent_stands_beside_the_budget_and_the_looks() -> None:
     )
     none = replace(RACED, looks=())
     assert "it is too small for a look at any of 40 questions" in bought(none)
+    assert bought(RACED, "example").endswith("at 25, 30 of 40 examples.")
     assert spending(RACED.spent, {"energy_kwh": 1.0}) == "31.42 seconds, 0.002 of 1 kWh"
 
 

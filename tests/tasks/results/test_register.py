@@ -11,11 +11,12 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from tasks.artifacts import Blob, Passage, Scorecard, System
+from tasks.artifacts import Passage, Scorecard, System
 from tasks.ask import ask_registered
-from tasks.results.record import RunRecord, answers_of
-from tasks.results.register import Candidate, is_better, register, registered_system
+from tasks.results.record import answers_of
+from tasks.results.register import is_better, register, registered_system
 from tasks.results.tracking import connect
+from tasks.results.version_files import Candidate, model_card
 from tasks.retrieval.users import index_users
 from tasks.store import put_rows
 
@@ -52,28 +53,6 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[System]:
 
 def never(system: System) -> Sequence[float]:
     raise AssertionError("the same questions need no new answers")
-
-
-@pytest.fixture
-def tuned(record: RunRecord) -> Candidate:
-    """The better system, with adapter and retrieval."""
-    card = record.scorecards[1]
-    return Candidate(
-        run=record.run,
-        run_id=record.run_id,
-        system=card.system,
-        verdict=record.outcome.verdicts[0],
-        scorecard=card,
-        documents=record.corpus.documents,
-        questions=Blob(uri="questions", sha="qs", bytes=1),
-    )
-
-
-@pytest.fixture
-def plain(record: RunRecord, tuned: Candidate) -> Candidate:
-    """The worse system, without adapter and retrieval."""
-    card = record.scorecards[0]
-    return tuned.model_copy(update={"system": card.system, "scorecard": card})
 
 
 def versions() -> int:
@@ -126,13 +105,9 @@ def test_index_of_a_registered_version_is_known_to_be_in_use(tuned: Candidate) -
     assert index_users() == {tuned.system.retrieval.index.sha: ("harbour 1 (champion)",)}
 
 
-def test_model_card_is_written_from_the_run(tuned: Candidate) -> None:
+def test_the_model_card_is_the_versions_description(tuned: Candidate) -> None:
     register(tuned, never)
-    card = connect().get_model_version("harbour", "1").description
-    assert "Answers questions by the path `finetune+rag`, which was measured" in card
-    assert "| f1 | 0.925 (" in card
-    assert "f1 0.800 (0.700 to 0.900) on 20 questions" in card
-    assert "$" not in card
+    assert connect().get_model_version("harbour", "1").description == model_card(tuned)
 
 
 def test_same_system_again_adds_no_version(tuned: Candidate, answered: list[System]) -> None:

@@ -251,6 +251,15 @@ def test_a_classification_is_reported_by_macro_f1_with_recall_by_label(labelled:
     assert "examples of 2 labels: 10 train, 20 dev, 0 test" in report
 
 
+def test_a_classification_is_told_in_examples_and_not_in_questions(labelled: RunRecord) -> None:
+    for path in write_outputs(labelled).glob("*.md"):
+        told = path.read_text()
+        assert "20 dev examples, the same for every path" in told or path.name != "report.md"
+        assert "seconds an example" in told
+        assert "question" not in told  # those of the data begin with a capital letter
+        assert "document" not in told
+
+
 def test_figures_of_all_answers_together_stand_beside_their_signature(record: RunRecord) -> None:
     first, second, *rest = record.scorecards
     bleu = CorpusScore(name="corpus BLEU", value=21.345, signature="nrefs:1|tok:13a")

@@ -12,8 +12,9 @@ from tasks.decision.racing import Speed
 from tasks.planning.plan import make_plan
 from tasks.planning.preview import AS_IT_IS, path_plan
 from tasks.results.record import RunRecord
-from tasks.results.register import Candidate, register
+from tasks.results.register import register
 from tasks.results.running import as_it_runs, registered
+from tasks.results.version_files import Candidate
 from tasks.run import ModelSpec, RunFile
 from tasks.services import services
 

@@ -28,6 +28,12 @@ def test_every_task_can_be_measured(name: str) -> None:
     assert len({wording.name for wording in task.untuned}) == 3
 
 
+def test_a_task_that_asks_about_no_documents_speaks_of_examples() -> None:
+    said = {name: find_task(name).noun for name in BUILT_IN}
+    assert said.pop("question-answering") == "question"
+    assert set(said.values()) == {"example"}
+
+
 def test_a_task_of_ones_own_is_found_by_name_and_measured(
     home: Path, tmp_path: Path, tiny_model: ModelRef
 ) -> None:
