@@ -1,6 +1,5 @@
 """A small search over learning rate and rank, judged on the questions held out of training."""
 
-import gc
 import math
 from collections.abc import Sequence
 from itertools import product
@@ -51,7 +50,6 @@ def search(lesson: Lesson, spec: TrainingSpec, folder: Path) -> tuple[TrainingSp
 
 
 def _trained(lesson: Lesson, spec: TrainingSpec, folder: Path, pause: int | None) -> Trained:
-    gc.collect()  # a trainer refers to itself, and holds a model
     place = folder / digest.of_json([spec.rate, spec.rank])
     place.mkdir(parents=True, exist_ok=True)
     return train(lesson, spec, place, pause)
