@@ -207,9 +207,12 @@ def path_plan(
     here: Speed,
     also: Also = pace.NOTHING,
 ) -> PathPlan:
-    """Whether one path of a model will be measured, with the estimates that exist."""
-    alone = planned.model_copy(update={"paths": (path,)})
+    """Whether one path of a model will be measured, with the estimates that exist.
+
+    A training that two paths share is told of the first.
+    """
     tried = path in planned.paths
+    there = planned if tried else planned.model_copy(update={"paths": (path,)})
     why = tuple(veto.text for veto in planned.vetoes if veto.path == path)
     if path not in run.decision.paths:
         why = ("not in decision.paths", *why)
@@ -217,7 +220,7 @@ def path_plan(
         return PathPlan(path=path, tried=False, why=(AS_IT_IS,), memory_gib=None, seconds=None)
     elif not tried and not why:
         why = ("the model cannot be measured here",)
-    seconds = pace.estimate_seconds(run, examples, [alone], here.rate, also)[path]
+    seconds = pace.estimate_seconds(run, examples, [there], here.rate, also)[path]
     return PathPlan(
         path=path,
         tried=tried,

@@ -1,7 +1,9 @@
 import pytest
 
 from tasks.artifacts import Blob, ExampleSet, ModelRef, SplitCount
+from tasks.decision.racing import Speed
 from tasks.planning.pace import Also, estimate_seconds, matmul_rate, with_estimates
+from tasks.planning.preview import path_plan
 from tasks.planning.told import paraphrase_sentences
 from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
@@ -79,6 +81,20 @@ def test_one_adapter_for_both_paths_takes_half_the_training_and_is_counted_once(
         two["finetune+rag"] - answering["finetune+rag"] + two["finetune"] - answering["finetune"]
     )
     assert 0.4 < (one["finetune"] - answering["finetune"]) / apart < 0.6
+
+
+def test_a_plan_tells_of_a_shared_training_at_the_first_path_that_needs_it() -> None:
+    model = ModelRef(ref="path:/m", name="m", size_class="small", params=1e8)
+    planned = Planned(
+        model=model, paths=PATHS, vetoes=(), reason=None, answer_gib=None, train_gib=None
+    )
+    counts = tuple(SplitCount(split=one, kind="all", count=50) for one in ("train", "dev"))
+    examples = ExampleSet(questions=Blob(uri="u", sha="s", bytes=1), counts=counts)
+    run, here = run_file(one_adapter=True), Speed(1e11, 10.0)
+    told = {path: path_plan(run, planned, path, examples, here).seconds for path in PATHS}
+    whole = estimate_seconds(run, examples, [planned], 1e11)
+    assert told == pytest.approx(whole)
+    assert (told["finetune"] or 0) > (told["finetune+rag"] or 0) > 0
 
 
 def test_matrix_products_have_a_plausible_rate() -> None:
