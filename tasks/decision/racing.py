@@ -20,6 +20,7 @@ from tasks.models.spending import BudgetError
 from tasks.planning import pace
 from tasks.planning.adapters import training_of
 from tasks.planning.plan import case_of, settings
+from tasks.planning.tokens import prompt_tokens
 from tasks.prompts import is_tuned
 from tasks.results.outcome import Planned
 from tasks.run import Budget, RunFile
@@ -97,7 +98,7 @@ def contenders(
     chance = chances(run, planned)
     for path in planned.paths:
         seconds = pace.question_seconds(run, examples, model, path, here.rate)
-        read = round(pace.prompt_tokens(run, examples, model, path))
+        read = round(prompt_tokens(run, examples, model, path))
         money = price.of(read, run.answering.max_new_tokens) if price else 0.0
         training = 0.0
         if is_tuned(path):

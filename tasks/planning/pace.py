@@ -2,29 +2,24 @@
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tasks.artifacts import ExampleSet, ModelRef, PathName
-from tasks.core.halving import epochs_in_all
-from tasks.data.questions import read_questions
 from tasks.machine import device_and_dtype
 from tasks.planning.adapters import BOTH, is_first, training_of
+from tasks.planning.tokens import judge_tokens, paraphrased, prompt_tokens, train_tokens
 from tasks.prompts import is_tuned, reads_passages
 from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
 from tasks.task.known import find_task
 from tasks.task.metrics import JUDGED
-from tasks.training.search import candidates
 
 # Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:
 # the rest goes to attention, norms, the cache and the adapter.
 ANSWERING_SHARE = 0.35
 TRAINING_SHARE = 0.4
 BURSTS = 6  # of matrix products, in which the speed is measured
-TOKENS_AROUND = 60  # of a question, its instruction, template and answer
-AROUND_AN_EXAMPLE = 12  # tokens of its label, and of what parts it from the next
-CHARACTERS_A_TOKEN = 4  # of English prose
 TOKENS_GENERAL = 12_000  # of the general questions' choices and texts that an example run has
 START_SECONDS = 45  # Prefect, imports, conversion of weights, MLflow
 
@@ -133,11 +128,6 @@ def judged_answers(run: RunFile, examples: ExampleSet, plan: Plan, also: Also = 
     return found + also.labelled
 
 
-def judge_tokens(examples: ExampleSet) -> float:
-    """Tokens that a judge reads of one answer: it is shown with its text and its reference."""
-    return TOKENS_AROUND + 1.5 * _pair_tokens(examples)
-
-
 def judge_seconds(
     run: RunFile, examples: ExampleSet, plan: Plan, rate: float, also: Also = NOTHING
 ) -> float:
@@ -155,11 +145,6 @@ def paraphrase_seconds(
     if model is None:
         return 0.0
     return paraphrased(run, examples) * question_seconds(run, examples, model, "prompt", rate)
-
-
-def paraphrased(run: RunFile, examples: ExampleSet) -> int:
-    """How many paraphrases of training questions are asked for."""
-    return round(learnt(run, examples) * run.training.rewordings)
 
 
 def total_seconds(
@@ -220,61 +205,5 @@ def training_seconds(
     whole = not model.generates and run.training.tunes_fully(model.params)
     flops = (3 if whole else 2) * 2 * _params_here(model)
     forms: tuple[PathName, ...] = ("finetune", "finetune+rag") if shared else (path,)
-    tokens = math.fsum(_train_tokens(run, examples, model, one, shared) for one in forms)
+    tokens = math.fsum(train_tokens(run, examples, model, one, shared) for one in forms)
     return tokens * flops / (rate * TRAINING_SHARE)
-
-
-def prompt_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName) -> float:
-    """Tokens of one prompt with its answer, roughly; an encoder is shown the text, or nothing."""
-    if not model.generates:
-        return _passage_tokens(run, examples) if is_tuned(path) else 0.0
-    around = TOKENS_AROUND
-    if examples.pairs:
-        around += round(_pair_tokens(examples))
-        if path == "prompt":
-            around += round(run.answering.demonstrations * _passage_tokens(run, examples))
-    shown = run.index.k * _passage_tokens(run, examples) if reads_passages(path) else 0
-    return around + shown
-
-
-def _passage_tokens(run: RunFile, examples: ExampleSet) -> float:
-    """A passage's tokens: chunks are nearly full; an example has those of its text and answer."""
-    if find_task(run.task).retrieves == "documents":
-        return run.index.chunk_tokens
-    if examples.pairs:
-        return AROUND_AN_EXAMPLE + _pair_tokens(examples)
-    texts = [one.question for one in read_questions(examples, "train")]
-    return AROUND_AN_EXAMPLE + _mean_tokens(texts)
-
-
-def _pair_tokens(examples: ExampleSet) -> float:
-    """Tokens of a text and its first reference."""
-    train = read_questions(examples, "train")
-    texts = [one.question for one in train], [one.answers[0] for one in train]
-    return math.fsum(map(_mean_tokens, texts))
-
-
-def _mean_tokens(texts: Sequence[str]) -> float:
-    return sum(map(len, texts)) / CHARACTERS_A_TOKEN / len(texts)
-
-
-def _train_tokens(
-    run: RunFile, examples: ExampleSet, model: ModelRef, path: PathName, shared: bool
-) -> float:
-    if not is_tuned(path):
-        return 0.0
-    spec = run.training
-    epochs = spec.epochs_with_passages if reads_passages(path) else spec.epochs
-    if shared:  # every other time with passages
-        epochs = spec.epochs_with_passages / 2
-    rows = learnt(run, examples) * (1 + spec.rewordings)
-    tokens = prompt_tokens(run, examples, model, path)
-    if not model.generates:
-        return spec.encoder_epochs * rows * tokens
-    epochs = epochs_in_all(len(candidates(spec)), epochs)
-    return epochs * rows * (tokens + spec.replay * TOKENS_AROUND)
-
-
-def learnt(run: RunFile, examples: ExampleSet) -> float:
-    """How many training questions are learnt from, when those that stop it early are held out."""
-    return examples.count("train") * (1 - run.training.validation)

@@ -7,6 +7,7 @@ from tasks.machine import device_and_dtype, dtype_name
 from tasks.models.endpoint import address
 from tasks.planning import pace
 from tasks.planning.pace import NOTHING, Also
+from tasks.planning.tokens import judge_tokens, paraphrased, prompt_tokens
 from tasks.prompts import is_tuned
 from tasks.results.outcome import Plan, Planned
 from tasks.run import RunFile
@@ -37,7 +38,7 @@ def paraphrase_sentences(
     """What the model that rewords training questions is asked for, if there is one."""
     if model is None:
         return ()
-    count = pace.paraphrased(run, examples)
+    count = paraphrased(run, examples)
     text = f"{model.ref} is asked for up to {count} paraphrases of training {run.noun}s first"
     seconds = pace.paraphrase_seconds(run, examples, model, rate)
     return (f"{text}, about {_minutes(seconds)}." if seconds else f"{text}.",)
@@ -71,7 +72,7 @@ def hosted_sentences(
         for path in planned.paths:
             each = pace.trials(run) + examples.count("dev") + pace.changed_answers(path, also)
             requests += each
-            tokens += each * pace.prompt_tokens(run, examples, planned.model, path)
+            tokens += each * prompt_tokens(run, examples, planned.model, path)
         requests += examples.count("test")
         sentences.append(_hosted_sentence(run, planned.model.ref, round(requests), tokens))
     return tuple(sentences)
@@ -89,7 +90,7 @@ def judge_sentences(
         text = f"{model.ref} is asked about up to {asked} answers"
         text += f", about {_minutes(seconds)} of the time." if seconds else "."
     else:
-        text = _hosted_sentence(run, model.ref, asked, asked * pace.judge_tokens(examples))
+        text = _hosted_sentence(run, model.ref, asked, asked * judge_tokens(examples))
     warning = plan.self_judging
     return (f"The judge: {text}", *([f"The judge: {warning}"] if warning else []))
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.collecting import collect_data
-from flows.race import Lane, advised, run_out
+from flows.lane import Lane
+from flows.race import advised, run_out
 from flows.steps import step
 from flows.systems import Inputs
 from tasks.artifacts import Corpus, ExampleSet, Scorecard
