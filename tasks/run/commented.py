@@ -165,10 +165,11 @@ def _tables(name: str, value: Any) -> list[tuple[str, Any]]:
 
 
 def _table(name: str, head: str, values: dict[str, Any], idle: Collection[str]) -> str:
+    default = {key: _default(TABLES[name], key) for key in TABLES[name].model_fields}
     lines = [
         _line(key, value, f"{name}.{key}")
-        for key, value in values.items()
-        if f"{name}.{key}" not in idle or value != _default(TABLES[name], key)
+        for key, value in (default | values).items()
+        if f"{name}.{key}" not in idle or value != default[key]
     ]
     return "\n".join([f"# {HEADS[name]}", head, *lines])
 
