@@ -14,6 +14,7 @@ from tasks.core.sequential import looks
 
 PILOTS = (1 / 8,)  # more of them cost more than they saved, each trained from the start
 WHOLE = 1.0
+WORTH_IT = 0.5  # share of the examples on which a training has to be affordable to be planned for
 UNTRAINED = 0.0
 
 
@@ -145,9 +146,10 @@ def plan_race(
 ) -> Race:
     """Fix order and looks; `sizes` counts the questions of each document, in the race's order.
 
-    Where half of the budget pays for a training in whole, answers may take the other half: the
-    looks are planned on as many questions as that buys; if it buys no look, or no training can be
-    paid so (one in part seldom wins), the untrained paths get all. Planned on
+    Where half of the budget pays for a training on half the examples (on fewer it seldom wins),
+    answers may take the other half: the looks are planned on as many questions as that buys for
+    all such paths, or for the untrained ones alone. If it buys no look, or no training can be paid
+    so, the untrained paths get all. Planned on
     estimates alone, they stay honest. `blocks` are the numbers of questions at which blocks of
     answers end: if given, looks stand at these alone. `labels`: see `Race`.
 
@@ -174,9 +176,9 @@ def plan_race(
         if not all(unit >= 0 for unit in cost):
             raise InputError(where, tuple(cost), "costs from 0", "Mend the estimate or the budget.")
     ordered = tuple(sorted(contenders, key=lambda one: settings.order.index(one.path)))
-    most = _affordable(ordered, budget)
     untrained = tuple(one for one in ordered if one.training is None)
-    planned = looks(sizes, most) or looks(sizes, _affordable(untrained, budget))
+    half = max(_affordable(ordered, budget), _affordable(untrained, budget.times(0.5)))
+    planned = looks(sizes, half) or looks(sizes, _affordable(untrained, budget))
     if blocks and planned:
         last = max((end for end in blocks if end <= planned[-1]), default=0)
         planned = tuple(sorted({min(e for e in blocks if e >= min(k, last)) for k in planned}))
@@ -187,7 +189,7 @@ def plan_race(
 def _affordable(contenders: Sequence[Contender], budget: Cost) -> float:
     """Number of questions that the budget buys for all paths that it can pay."""
     half = budget.times(0.5)
-    paid = [one for one in contenders if one.train.within(half)]
+    paid = [one for one in contenders if one.train.times(WORTH_IT).within(half)]
     each = Cost()
     for one in paid:
         each = each.plus(one.answer)

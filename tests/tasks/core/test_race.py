@@ -216,14 +216,24 @@ def test_the_number_of_questions_said_does_settle_it() -> None:
 
 
 def test_a_training_cut_short_wins_only_over_the_best_end_of_simpler_ones() -> None:
-    """Both tuned paths at half the examples: the simpler one may still double its gain."""
+    """Both tuned paths on a part of the examples: the simpler one may still gain much more."""
     tight = Cost(600, math.inf, math.inf)
     race = plan_race(contenders("one"), [1] * 400, Settings(), tight, ())
     state, stop = follow(race, drawn(prompt=0.30, rag=0.31, finetune=0.50, both=0.60))
-    assert steps(state, Train) == [Train("one", 0.5)]
+    assert steps(state, Train) == [Train("one", 0.25)]
     assert stop.choice.path == "finetune"
     _, stop = follow(race, drawn(prompt=0.30, rag=0.31, finetune=0.31, both=0.60))
     assert stop.choice.path == "finetune+rag"
+
+
+def test_untrained_paths_get_the_answers_that_half_the_budget_buys_them() -> None:
+    untrained, every = contenders()[:2], contenders()
+    for budget in (500, 800):  # at a second an answer, of two paths and of four
+        tight = Cost(budget, math.inf, math.inf)
+        last = plan_race(every, [1] * 400, Settings(), tight).looks[-1]
+        assert last == plan_race(untrained, [1] * 400, Settings(), tight.times(0.5)).looks[-1]
+    poor = Cost(200, math.inf, math.inf)  # pays for no training that is worth it
+    assert plan_race(every, [1] * 400, Settings(), poor).looks[-1] == 100
 
 
 def test_a_race_goes_on_from_any_step() -> None:
