@@ -15,7 +15,7 @@ from tests.flows.whole import at_home
 from tests.peer import answer, serving
 from tests.tiny import build_tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
+pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
 
 ALWAYS = {
     "collect documents",

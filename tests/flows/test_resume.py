@@ -209,7 +209,7 @@ def test_ctrl_c_ends_within_ten_seconds_with_exit_130_and_one_line(runfile, plac
 
 
 BAD = {  # one that the flow meets, and one that shows before it is started
-    "unknown model reference": (("--model", "zip:model"), "models.ref", "'zip:model'"),
+    "unknown model reference": (("--model", "zip:model"), "--model", "'zip:model'"),
     "unknown path": (("--path", "retrieve"), "decision.paths", "'retrieve'"),
 }
 
