@@ -25,12 +25,13 @@ from tasks.core.race_state import WHOLE
 from tasks.core.stats import Interval
 from tasks.evaluation import evaluate, forgetting, latency, robustness
 from tasks.machine import PROCESS
-from tasks.planning.adapters import BOTH, training_of
+from tasks.planning.adapters import training_of
 from tasks.prompts import reads_passages, training_prompt
 from tasks.results.outcome import Planned
 from tasks.run import RunFile
 from tasks.task.metrics import JUDGED
 from tasks.training import tuning
+from tasks.training.loop import BOTH
 
 train = step(tuning.train_path, "fine-tune", tensors=True)
 train_both = step(tuning.train_both, "fine-tune for both paths", tensors=True)

@@ -149,9 +149,9 @@ def plan_race(
     Where half of the budget pays for a training on half the examples (on fewer it seldom wins),
     answers may take the other half: the looks are planned on as many questions as that buys for
     all such paths, or for the untrained ones alone. If it buys no look, or no training can be paid
-    so, the untrained paths get all. Planned on
-    estimates alone, they stay honest. `blocks` are the numbers of questions at which blocks of
-    answers end: if given, looks stand at these alone. `labels`: see `Race`.
+    so, the untrained paths get all. Planned on estimates alone, they stay honest. `blocks` are the
+    numbers of questions at which blocks of answers end: if given, looks stand at these alone.
+    `labels`: see `Race`.
 
     Raises:
         InputError: paths that are unknown or stand twice, no questions, a budget or estimate

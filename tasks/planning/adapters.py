@@ -6,8 +6,7 @@ from tasks.artifacts import ModelRef, PathName
 from tasks.prompts import is_tuned
 from tasks.results.outcome import Planned
 from tasks.run import TrainingSpec
-
-BOTH = "both tuned paths"
+from tasks.training.loop import BOTH
 
 
 def training_of(spec: TrainingSpec, planned: Planned, path: PathName) -> str | None:

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from tasks.artifacts import ExampleSet, ModelRef, PathName
 from tasks.machine import device_and_dtype
-from tasks.planning.adapters import BOTH, is_first, training_of
+from tasks.planning.adapters import is_first, training_of
 from tasks.planning.tokens import judge_tokens, paraphrased, prompt_tokens, train_tokens
 from tasks.prompts import is_tuned, reads_passages
 from tasks.results.outcome import Estimate, Plan, Planned
 from tasks.run import RunFile
 from tasks.task.known import find_task
 from tasks.task.metrics import JUDGED
+from tasks.training.loop import BOTH
 
 # Shares of the speed of bare matrix products, measured with SmolLM2-135M on 2 cores with bf16:
 # the rest goes to attention, norms, the cache and the adapter.

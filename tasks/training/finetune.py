@@ -26,13 +26,13 @@ from tasks.run import TrainingSpec
 from tasks.sampling import hold_out
 from tasks.store import put_folder
 from tasks.training.checkpoints import workplace
-from tasks.training.loop import Lesson
+from tasks.training.loop import BOTH, Lesson
 from tasks.training.method import check_method
 from tasks.training.paraphrase import reworded
 from tasks.training.rows import Row, general_row, question_row, shuffled_text
 from tasks.training.search import search
 
-GROUNDED, BOTH = "finetune+rag", "both tuned paths"
+GROUNDED = "finetune+rag"
 CODE = Path(__file__).parent  # what a checkpoint depends on besides its data
 Example = tuple[Question, tuple[Passage, ...] | None]
 Form = tuple[Prompt, Sequence[Example]]

@@ -13,6 +13,8 @@ from tasks.training.checkpoints import last_checkpoint
 from tasks.training.method import decoder_lora, load_to_train, save_trained
 from tasks.training.rows import Row
 
+BOTH = "both tuned paths"  # the name of a lesson whose adapter serves both
+
 
 class Lesson(NamedTuple):
     """What is learnt from: rows to train on, rows to stop by, for how many epochs at most."""

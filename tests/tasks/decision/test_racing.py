@@ -27,10 +27,10 @@ from tasks.decision.racing import (
     speed,
 )
 from tasks.models.spending import BudgetError
-from tasks.planning.adapters import BOTH
 from tasks.results.outcome import Planned
 from tasks.run import Budget, RunFile
 from tasks.run.reading import parse_run
+from tasks.training.loop import BOTH
 from tests.benchmarks.race import CASES, Rules, Truth, draw, race_of
 from tests.benchmarks.race import drive as simulated
 

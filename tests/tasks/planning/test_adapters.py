@@ -3,9 +3,10 @@
 import pytest
 
 from tasks.artifacts import ModelRef, PathName
-from tasks.planning.adapters import BOTH, is_first, trained_for, training_of
+from tasks.planning.adapters import is_first, trained_for, training_of
 from tasks.results.outcome import Planned
 from tasks.run import TrainingSpec
+from tasks.training.loop import BOTH
 
 ALL: tuple[PathName, ...] = ("prompt", "rag", "finetune", "finetune+rag")
 TWO, ONE = TrainingSpec(), TrainingSpec(one_adapter=True)
