@@ -89,24 +89,25 @@ def captions() -> list[Row]:
 
 BARBIERI = "Barbieri et al. 2020, arXiv:2010.12421: 45,615 training tweets"
 CASANUEVA = "Casanueva et al. 2020, arXiv:2003.04807: ten examples an intent"
+SHORT = "[training]\nepochs = 2\nepochs_with_passages = 1\n"
 SETS = (
     PublicSet(
         "banking77", "77 intents, ten examples each", "classification", banking,
-        '[decision]\nprimary = "accuracy"\n\n'
-        "[training]\nepochs = 2\nepochs_with_passages = 1\n", "accuracy",
+        f'[decision]\nprimary = "accuracy"\n\n{SHORT}', "accuracy",
         (Published("BERT, tuned", 83.4, CASANUEVA),
          Published("two sentence encoders and a head", 85.2, CASANUEVA)),
     ),
     PublicSet(
         "tweet_sentiment", "three moods, 100 tweets each", "classification", tweets,
-        '[decision]\nprimary = "accuracy"\n', "accuracy",
+        f'[decision]\nprimary = "accuracy"\n\n{SHORT}', "accuracy",
         (Published("LSTM", 58.3, BARBIERI), Published("FastText", 62.9, BARBIERI),
          Published("RoBERTa-base, tuned", 71.3, BARBIERI)),
     ),
     PublicSet(
         "multi30k", "captions from English to German, 300 pairs", "translation", captions,
         "[answering]\nmax_new_tokens = 48\n"
-        'instruction = "Translate the text into German. Reply with only the translation."\n',
+        'instruction = "Translate the text into German. Reply with only the translation."\n\n'
+        f"{SHORT}",
         "corpus BLEU",
         (Published("Transformer of 2.6M parameters", 41.0,
                    "Wu et al. 2021, arXiv:2105.14462: 29,000 pairs, test of 2016"),),
