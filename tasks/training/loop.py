@@ -1,6 +1,5 @@
 """One training by TRL: the best checkpoint kept, stopped early, taken up after a kill."""
 
-import gc
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,10 +67,7 @@ def train(lesson: Lesson, spec: TrainingSpec, folder: Path, pause: int | None = 
             last = last_checkpoint(folder)
     kept = save_trained(trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False),
                         spec, folder / "trained", lesson.ref)  # fmt: skip
-    left = _left(trainer, lesson, kept, before, notes)
-    del trainer
-    gc.collect()  # it refers to itself, and holds a model
-    return left
+    return _left(trainer, lesson, kept, before, notes)
 
 
 def _left(trainer: Any, lesson: Lesson, kept: Path, before: float, notes: list[str]) -> Trained:
