@@ -11,9 +11,12 @@ the same questions, also those that were dropped.
 
 import math
 
+from scipy.special import ndtr
+
 from tasks.core.paired import best_end
 from tasks.core.race_board import Board
 from tasks.core.race_state import (
+    FREE,
     PILOTS,
     UNLIMITED,
     UNTRAINED,
@@ -39,6 +42,7 @@ __all__ = [
 ]  # fmt: skip
 
 LEAST_CHANCE = 0.05  # a path with less is dropped; at 0.10 the regret was twice as high
+CAUTION = 1.25  # a training may take this many times its estimate
 PILOT_LOOK = 2  # pilots answer the questions of the third look, half of all
 
 
@@ -46,7 +50,7 @@ def next_step(state: State) -> Measure | Train | Stop:
     """What to do next: let a path answer a block, train an adapter, or stop with a verdict."""
     board = Board(state)
     ended: list[Ended] = []
-    for contender in _order(state.race) if state.race.looks else ():
+    for contender in _order(board) if state.race.looks else ():
         rank = len(board.simpler(contender.path))
         if any(one.how == WON and len(board.simpler(one.path)) > rank for one in ended):
             continue  # a costlier path has beaten this one already
@@ -57,15 +61,39 @@ def next_step(state: State) -> Measure | Train | Stop:
     return verdict(board, tuple(ended))
 
 
-def _order(race: Race) -> list[Contender]:
+def _order(board: Board) -> list[Contender]:
     """Who tries to win, in which order: untrained, then trained; likely for its price first."""
+    race = board.race
 
     def key(one: Contender) -> tuple[bool, float]:
         cost = one.answer.times(race.looks[-1]).plus(one.train)
         parts = [c / b for c, b in zip(cost, race.budget, strict=True) if 0 < b < math.inf]
-        return one.training is not None, -one.chance / max(*parts, cost.seconds / 1e9, 1e-12)
+        price = max(*parts, cost.seconds / 1e9, 1e-12)
+        return one.training is not None, -_promise(board, one) / price
 
     return sorted(race.contenders[1:], key=key)
+
+
+def _promise(board: Board, contender: Contender) -> float:
+    """The chance to end `min_gain` ahead of every simpler path, as far as can be told beforehand.
+
+    A training is expected to add to its base what it added in published results; a base, or a
+    simpler path, that has answered stands there with its own score. What a part of the training
+    scored changes nothing, so that no order changes while a training is tried.
+    """
+    best = max(_level(board, one) for one in board.simpler(contender.path))
+    ahead = _level(board, contender, seen=False) - best - board.race.settings.min_gain
+    return float(ndtr(ahead / contender.spread))
+
+
+def _level(board: Board, contender: Contender, seen: bool = True) -> float:
+    whole = UNTRAINED if contender.training is None else WHOLE
+    values = board.values(contender.path, whole, board.race.looks[0]) if seen else None
+    if values is not None:
+        return float(values.mean())
+    simplest, *others = board.race.contenders
+    base = next((one for one in others if one.path == contender.base), simplest)
+    return contender.gain + (0.0 if contender == simplest else _level(board, base))
 
 
 def _pursue(board: Board, contender: Contender) -> Spend | Ended:
@@ -110,7 +138,9 @@ def _affordable(board: Board, contender: Contender, above: float) -> float | Non
     training of their own one on half that share, for their best end to be told.
     """
     for share in SHARES[::-1]:
-        if share > above and board.affords(_whole(board, contender, share)):
+        slack = contender.train.times((CAUTION - 1) * share)
+        slack = FREE if contender.training in board.trained else slack
+        if share > above and board.affords(_whole(board, contender, share).plus(slack)):
             return share
     return None
 

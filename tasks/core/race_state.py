@@ -48,8 +48,9 @@ class Contender:
     """A path that may win, with estimates: of answering one question, and of training in whole.
 
     `training` names the adapter that the path uses (paths may share one), None for none. `base`
-    is the path that does the same without it. `chance` is how often the path won in published
-    results like this case: it moves the path in the order, never in its score.
+    is the path that does the same without it. Published results like this case gained `gain` over
+    the base (over the simplest path, for one without), give or take `spread` (a standard
+    deviation): that moves the path in the order, never in its score.
     """
 
     path: str
@@ -57,7 +58,8 @@ class Contender:
     training: str | None = None
     train: Cost = FREE
     base: str | None = None
-    chance: float = 0.5
+    gain: float = 0.0
+    spread: float = 0.25
 
 
 @dataclass(frozen=True)

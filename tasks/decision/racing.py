@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from scipy.special import ndtr
-
 from tasks.artifacts import ExampleSet, Question
 from tasks.core.gains import Z, expected_gains
 from tasks.core.race import Contender, Cost, Measure, State, Stop, next_step, plan_race, record
@@ -95,7 +93,7 @@ def contenders(
     """The planned paths, estimated for this machine; training includes the choice of a prompt."""
     price = run.price(planned.model.ref)
     model, found = planned.model, []
-    chance = chances(run, planned)
+    published = published_gains(run, planned)
     for path in planned.paths:
         seconds = pace.question_seconds(run, examples, model, path, here.rate)
         read = round(prompt_tokens(run, examples, model, path))
@@ -111,7 +109,8 @@ def contenders(
                 training=training_of(run.training, planned, path),
                 train=_cost(training, 0.0, here),
                 base=BASE.get(path),
-                chance=chance[path],
+                gain=published[path][0],
+                spread=published[path][1],
             )
         )
     return tuple(found)
@@ -121,17 +120,16 @@ def _cost(seconds: float, money: float, here: Speed) -> Cost:
     return Cost(seconds, money, seconds * here.watts / JOULES_PER_KWH)
 
 
-def chances(run: RunFile, planned: Planned) -> dict[str, float]:
-    """Each path's published chance to gain `min_gain` over the best of the simpler ones."""
+def published_gains(run: RunFile, planned: Planned) -> dict[str, tuple[float, float]]:
+    """What each planned path gains over its base in published results, with standard deviation."""
     gains = expected_gains(case_of(run, planned.model))
-    found = {}
-    for at, path in enumerate(planned.paths):
-        own = gains[path]
-        rival = max((gains[one].value for one in planned.paths[:at]), default=0.0)
-        spread = max((own.high - own.low) / (2 * Z), 1e-9)
-        ahead = own.value - rival - 100 * run.decision.min_gain
-        found[str(path)] = float(ndtr(ahead / spread))
-    return found
+    return {
+        path: (
+            (gains[path].value - gains[BASE.get(path, "prompt")].value) / 100,
+            max((gains[path].high - gains[path].low) / (2 * Z), 1.0) / 100,
+        )
+        for path in map(str, planned.paths)
+    }
 
 
 def drive(state: State, take: Take) -> tuple[State, Stop]:

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from tasks.artifacts import ModelRef, Value
+from tasks.artifacts import ExampleSet, ModelRef, Value
 from tasks.core.errors import InputError
 from tasks.models.endpoint import address
 from tasks.models.here import fetch_config
 from tasks.models.references import resolve, runs_already, split_reference
 from tasks.planning.memory import memory_needs, memory_there
 from tasks.planning.plan import check_task
-from tasks.planning.ready import make_ready
+from tasks.planning.ready import make_ready, read_data
 from tasks.planning.weights import obstacle
 from tasks.run import RunFile
 from tasks.task.known import find_task
@@ -38,12 +38,20 @@ def examine_run(run: RunFile, folder: Path) -> tuple[tuple[Check, ...], float]:
     base = [spec for spec in run.models if not runs_already(spec.ref)]
     for spec in base:
         fetch_config(spec.ref)
-    models = [resolve(spec) for spec in base]
-    checks = [*data_there(run, folder), *(model_here(model, run) for model in models)]
+    models, examples = [resolve(spec) for spec in base], _examples(run, folder)
+    checks = [*data_there(run, folder), *(model_here(model, run, examples) for model in models)]
     checks += [running(spec.ref) for spec in run.models if runs_already(spec.ref)]
     if all(check.status != "fail" for check in checks):
         checks.append(plan(run, folder))
     return tuple(checks), sum(map(weight_gib, models))
+
+
+def _examples(run: RunFile, folder: Path) -> ExampleSet | None:
+    """The run's questions, if they can be read; why not is told with the plan."""
+    try:
+        return read_data(run, folder)[1]
+    except InputError:
+        return None
 
 
 def data_there(run: RunFile, folder: Path) -> Iterable[Check]:
@@ -77,9 +85,9 @@ def weight_gib(model: ModelRef) -> float:
     return 2 * (model.params or 0) / GIB if scheme in ("hf", "package") else 0.0
 
 
-def model_here(model: ModelRef, run: RunFile) -> Check:
+def model_here(model: ModelRef, run: RunFile, examples: ExampleSet | None = None) -> Check:
     """Whether a model can be measured here; one that can't is advised on, which is no fault."""
-    name, (answering, training) = f"model {model.ref}", memory_needs(run, model)
+    name, (answering, training) = f"model {model.ref}", memory_needs(run, model, examples)
     there = memory_there(run)
     try:
         check_task(run, model)

@@ -1,13 +1,13 @@
 """What memory a model needs here, estimated from the run file before anything is loaded."""
 
 from tasks import machine
-from tasks.artifacts import ModelRef
+from tasks.artifacts import ExampleSet, ModelRef
 from tasks.core.estimate import answer_gib, train_gib
+from tasks.planning.tokens import longest_prompt
 from tasks.run import RunFile
 
 ENCODER_TOKENS = 512  # the longest text that BERT's kind reads
 ENCODER_BYTES = 4  # a parameter: encoders are kept in fp32
-TOKENS_AROUND = 256  # of a question, its instruction, template and answer
 
 
 def memory_there(run: RunFile) -> float:
@@ -16,11 +16,14 @@ def memory_there(run: RunFile) -> float:
     return min(run.limits.memory_gib or there, there)
 
 
-def memory_needs(run: RunFile, model: ModelRef) -> tuple[float | None, float | None]:
+def memory_needs(
+    run: RunFile, model: ModelRef, examples: ExampleSet | None = None
+) -> tuple[float | None, float | None]:
     """GiB to answer and to tune in the run's batches; None where the size is not known or needed.
 
     A batch is `answering.batch_size` prompts, or `training.batch_size` examples, each with all its
     passages; an encoder reads the text alone, whatever is retrieved. A hosted model needs nothing.
+    Without `examples` those that a prompt shows are taken for long ones.
     """
     if not model.open_weights:
         return None, None
@@ -31,7 +34,10 @@ def memory_needs(run: RunFile, model: ModelRef) -> tuple[float | None, float | N
     if model.generates:
         rank = None if spec.method == "full" else rank
         four_bits = spec.method == "qlora"
-        tokens, width = _prompt_tokens(run), 2 if machine.dtype_name() == "bfloat16" else 4
+        tokens, width = (
+            longest_prompt(run, examples),
+            2 if machine.dtype_name() == "bfloat16" else 4,
+        )
         trained = spec.batch_size, min(tokens, spec.max_tokens)
         return (
             answer_gib(*size, answering, tokens, width),
@@ -45,10 +51,3 @@ def memory_needs(run: RunFile, model: ModelRef) -> tuple[float | None, float | N
         answer_gib(*size, answering, tokens, ENCODER_BYTES, cache=False),
         train_gib(*size, *trained, ENCODER_BYTES, rank=rank, vocabulary=0, **more),
     )
-
-
-def _prompt_tokens(run: RunFile) -> int:
-    """Tokens of the longest prompt: the passages, and all around them."""
-    index = run.index
-    chunks = max(index.try_k, default=index.k) * (2 * index.neighbours + 1)
-    return chunks * max(index.try_chunk_tokens, default=index.chunk_tokens) + TOKENS_AROUND

@@ -72,7 +72,7 @@ def _planned(
     run: RunFile, model: ModelRef, corpus: Corpus, examples: ExampleSet, there: float
 ) -> Planned:
     check_task(run, model)
-    answering, training = memory_needs(run, model)
+    answering, training = memory_needs(run, model, examples)
     vetoes = fact_vetoes(
         open_weights=model.open_weights,
         documents=corpus.count,

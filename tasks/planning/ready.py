@@ -30,7 +30,7 @@ def make_ready(run: RunFile, root: Path) -> Ready:
     Raises:
         InputError: data, models or limits are at fault.
     """
-    corpus, examples = _data(run, root)
+    corpus, examples = read_data(run, root)
     collect.check_enough(examples, run.decision.min_gain, run.decision.confidence)
     if run.general is not None:
         collect.collect_general(root / run.general.items, root / run.general.text)
@@ -53,7 +53,12 @@ def also_asked(changed: Changed | None, labelled: Blob | None) -> Also:
     )
 
 
-def _data(run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
+def read_data(run: RunFile, root: Path) -> tuple[Corpus, ExampleSet]:
+    """What retrieval looks over, and the examples.
+
+    Raises:
+        InputError: data are missing or at fault.
+    """
     if run.data.examples is not None:
         examples = collect.collect_for_task(run.task, root, run.data, run.seed)
         return collect.training_corpus(examples), examples

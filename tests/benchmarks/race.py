@@ -91,7 +91,7 @@ class Rules:
     budget: float = math.inf  # share of what measuring everything costs
     shared: bool = False  # one adapter for both tuned paths
     pilots: tuple[float, ...] = PILOTS
-    chances: tuple[float, ...] = (0.5, 0.5, 0.5, 0.5)
+    gains: tuple[float, ...] = (0.0, 0.2, 0.2, 0.2)  # published ones over the base
 
 
 def draw(
@@ -139,9 +139,9 @@ def race_of(truth: Truth, rules: Rules, sizes: Sequence[int]) -> Race:
             None if path not in BASE else "both" if rules.shared else path,
             Cost(max(TRAIN.values()) if rules.shared else TRAIN[path]) if path in BASE else Cost(),
             BASE.get(path),
-            chance,
+            gain,
         )
-        for path, chance in zip(paths, rules.chances, strict=False)
+        for path, gain in zip(paths, rules.gains, strict=False)
     ]
     budget = (
         UNLIMITED if math.isinf(rules.budget) else Cost(rules.budget * whole, math.inf, math.inf)

@@ -39,6 +39,12 @@ def contenders(training: str | None = None) -> tuple[Contender, ...]:
     )
 
 
+def expecting(tuned: float, both: float) -> list[Contender]:
+    """The contenders, with what published results of tuning gained over the base."""
+    gains = {"finetune": tuned, "finetune+rag": both}
+    return [replace(one, gain=gains.get(one.path, 0.0)) for one in contenders()]
+
+
 def follow(race: Race, scores: Scores, state: State | None = None) -> tuple[State, Stop]:
     state = state or State(race)
     while not isinstance(step := next_step(state), Stop):
@@ -123,20 +129,26 @@ def test_no_training_starts_where_nothing_is_left_to_gain() -> None:
 def test_a_pilot_that_teaches_nothing_ends_a_training() -> None:
     race = plan_race(contenders(), [1] * 400, Settings())
     state, stop = follow(race, drawn(prompt=0.3, rag=0.6, finetune=0.3, both=0.6))
-    assert steps(state, Train) == [Train("a", 1 / 8), Train("b", 1 / 8)]
+    assert steps(state, Train) == [Train("b", 1 / 8), Train("a", 1 / 8)]
     assert [one.how for one in stop.ended] == ["won", "hopeless", "hopeless"]
 
 
 def test_published_evidence_moves_the_order_and_nothing_else() -> None:
-    likely = [
-        replace(one, chance=0.9 if one.path == "finetune+rag" else 0.1) for one in contenders()
-    ]
     scores = drawn(prompt=0.3, rag=0.4, finetune=0.5, both=0.7)
-    first, one = follow(plan_race(contenders(), [1] * 400, Settings()), scores)
-    second, other = follow(plan_race(likely, [1] * 400, Settings()), scores)
+    (first, one), (second, other) = (
+        follow(plan_race(expecting(tuned, both), [1] * 400, Settings()), scores)
+        for tuned, both in ((0.5, -0.1), (-0.1, 0.5))
+    )
     assert steps(first, Train)[0].training == "a"
     assert steps(second, Train)[0].training == "b"
     assert one.choice.path == other.choice.path == "finetune+rag"
+
+
+@pytest.mark.parametrize(("rag", "first"), [(0.3, "a"), (0.8, "b")])
+def test_a_training_whose_base_leads_is_the_likelier(rag: float, first: str) -> None:
+    scores = drawn(prompt=0.3, rag=rag, finetune=0.5, both=0.9)
+    state, _ = follow(plan_race(expecting(0.2, 0.2), [1] * 400, Settings()), scores)
+    assert steps(state, Train)[0].training == first
 
 
 def test_paths_may_share_a_training() -> None:
@@ -214,7 +226,7 @@ def test_the_number_of_questions_said_does_settle_it() -> None:
 
 def test_a_training_cut_short_wins_only_over_the_best_end_of_simpler_ones() -> None:
     """Both tuned paths on a part of the examples: the simpler one may still gain much more."""
-    tight = Cost(600, math.inf, math.inf)
+    tight = Cost(630, math.inf, math.inf)
     race = plan_race(contenders("one"), [1] * 400, Settings(), tight, ())
     state, stop = follow(race, drawn(prompt=0.30, rag=0.31, finetune=0.50, both=0.60))
     assert steps(state, Train) == [Train("one", 0.25)]

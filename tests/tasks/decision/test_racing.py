@@ -18,11 +18,11 @@ from tasks.decision.racing import (
     Speed,
     Taken,
     as_cost,
-    chances,
     contenders,
     drive,
     less,
     open_race,
+    published_gains,
     sizes_of,
     speed,
 )
@@ -115,7 +115,7 @@ def test_a_budget_without_a_look_says_so() -> None:
 
 def test_a_path_that_a_costlier_one_beat_first_is_not_called_the_simplest() -> None:
     likely = tuple(
-        replace(one, chance=0.9 if one.path == "finetune+rag" else 0.1) for one in entered()
+        replace(one, gain=0.9 if one.path == "finetune+rag" else -0.1) for one in entered()
     )
     race = plan_race(likely, SIZES, Settings(), Cost(1e4, 1e4, 1e4), (), blocks(SIZES))
     state, stop = drive(State(race), taking([]))
@@ -232,10 +232,12 @@ def test_paths_that_share_an_adapter_share_its_training() -> None:
     assert alone.training == "finetune"
 
 
-def test_evidence_says_how_likely_each_path_is_to_win(run: RunFile) -> None:
-    found = chances(run, planned("prompt", "rag", "finetune", "finetune+rag"))
-    assert all(0 < chance < 1 for path, chance in found.items() if path != "prompt")
-    assert found["rag"] > 0.5  # private knowledge, in documents
+def test_evidence_says_what_each_path_gains_over_its_base(run: RunFile) -> None:
+    found = published_gains(run, planned("prompt", "rag", "finetune", "finetune+rag"))
+    assert found["prompt"][0] == 0
+    assert found["rag"][0] > 0.1  # private knowledge, in documents
+    assert 0 < found["finetune+rag"][0] < 0.5
+    assert all(spread > 0 for _, spread in found.values())
 
 
 def test_a_race_is_opened_on_whole_documents_with_looks_where_blocks_end(run: RunFile) -> None:
