@@ -1,4 +1,4 @@
-"""The suite of live scenarios: what is kept, what a replayed race spends, what is told of it."""
+"""The suite of live scenarios: what is measured, and what a replayed race spends."""
 
 import inspect
 from collections.abc import Callable
@@ -10,90 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.steps import step
 from tasks.artifacts import Adapter, Answer, Answers, Blob, Cost, Index, Prompt, System, Training
 from tasks.decision.racing import Speed
 from tasks.machine import PROCESS, machine_id
 from tasks.results.record import Stage
-from tasks.store import get_bytes, put_bytes, put_rows
+from tasks.store import put_rows
 from tests.benchmarks.decision import __main__ as command
 from tests.benchmarks.decision import data
 from tests.benchmarks.decision.adapters import compare, text
 from tests.benchmarks.decision.kept import Kept
 from tests.benchmarks.decision.replay import decided, measure_all, under
 from tests.benchmarks.decision.scenarios import SCENARIOS, Scenario, between_prompt_and_rag
-from tests.benchmarks.decision.tables import Decided, Verdict, judged, overall_text, scenario_text
 from tests.benchmarks.rows import VARIABLE, read_rows
 from tests.cut import write_cut
 from tests.tiny import build_tiny
 
 BY_NAME = {one.name: one for one in SCENARIOS}
 SEEN = BY_NAME["facts-seen"]
-calls: list[int] = []
-
-
-def square(number: int) -> int:
-    calls.append(number)
-    return number**2
-
-
-def store_text(text: str) -> Blob:
-    calls.append(len(text))
-    return put_bytes(text.encode(), ".txt")
-
-
-squared, stored = step(square, "square"), step(store_text, "store")
-
-
-@pytest.fixture(autouse=True)
-def _no_calls() -> None:
-    calls.clear()
-
-
-def test_a_stage_is_computed_once_and_costs_what_it_cost_then(tmp_path: Path) -> None:
-    first, second = Kept(tmp_path), Kept(tmp_path)
-    assert [first("three", squared, number=3), second("three", squared, number=3)] == [9, 9]
-    assert calls == [3]
-    assert second.done == first.done
-    assert not second.done[0].reused
-    assert (first.computed, second.computed) == (1, 0)
-    second("four", squared, number=4)
-    assert calls == [3, 4]
-
-
-def test_what_other_code_computed_is_kept_and_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Kept(tmp_path)("three", squared, number=3)
-    monkeypatch.setattr("tests.benchmarks.decision.kept.code_digest", lambda module: "other")
-    later = Kept(tmp_path)
-    assert [later("three", squared, number=3) for _ in range(2)] == [9, 9]
-    assert (calls, len(later.earlier)) == ([3], 1)
-
-
-def test_a_value_whose_blob_is_gone_or_that_was_cut_short_is_computed_again(
-    tmp_path: Path, home: Path
-) -> None:
-    stages = Kept(tmp_path)
-    blob = stages("text", stored, text="buoy")
-    Path(blob.uri.removeprefix("file://")).unlink()
-    again = stages("text", stored, text="buoy")
-    assert (get_bytes(again), calls) == (b"buoy", [4, 4])
-    (record,) = tmp_path.glob("*.json")
-    record.write_bytes(record.read_bytes()[:40])
-    assert stages("text", stored, text="buoy") == blob
-    assert calls == [4, 4, 4]
-
-
-def test_what_is_loaded_before_the_first_stage_is_loaded_once(tmp_path: Path) -> None:
-    loaded: list[str] = []
-    stages = Kept(tmp_path, warm=lambda: loaded.append("model"))
-    stages("three", squared, number=3)
-    stages("four", squared, number=4)
-    Kept(tmp_path, warm=lambda: loaded.append("again"))("three", squared, number=3)
-    assert loaded == ["model"]
-
-
 SECONDS = {"prompt": 0.1, "rag": 0.3, "finetune": 0.1, "finetune+rag": 0.3}  # a question
 TRAIN = {"finetune": 60.0, "finetune+rag": 120.0}
 BOTH = 90.0
@@ -264,45 +197,6 @@ def test_a_limit_on_memory_leaves_what_need_not_be_trained(tmp_path: Path, home:
     run = scenario.run(tmp_path)
     (planned,) = make_plan(run, *collect_data(Told(FACTS), run, tmp_path)).models
     assert planned.paths == ("prompt", "rag")
-
-
-MEANS = {"prompt": 0.2, "rag": 0.5, "finetune": 0.4, "finetune+rag": 0.7}
-
-
-def test_points_are_lost_against_the_rule_and_against_hindsight() -> None:
-    rows = judged(
-        [Verdict("a", "rag", 10), Verdict("b", "finetune+rag", 40), Verdict("c", "finetune", 0),
-         Verdict("d", "rag", 5, 0.5, 0.55), Verdict("e", None, 0)],
-        MEANS, 100, ("prompt", "rag", "finetune"), "rag",
-    )  # fmt: skip
-    assert [round(one.lost, 9) for one in rows] == [0, 30, 10, -5, 30]
-    assert [round(one.behind, 9) for one in rows] == [0, 30, 10, -5, 30]
-    assert [one.right for one in rows] == [True, False, False, True, False]
-    assert [one.barred for one in rows] == [False, True, False, False, True]
-    assert rows[1].cost == 0.4
-
-
-def told(name: str, path: str) -> Decided:
-    verdicts = [Verdict("budget 35%", path, 30), Verdict("everything measured", "rag", 100)]
-    return Decided(name, "a case", 60, MEANS, 100, 0, judged(verdicts, MEANS, 100, MEANS, "rag"))
-
-
-def test_the_goal_is_met_only_if_no_scenario_loses_much_and_gains_make_up_for_nothing() -> None:
-    good = [told(f"s{at}", "rag") for at in range(19)]
-    assert "met" in overall_text(good).splitlines()[-1]
-    assert "missed" in overall_text([*good, told("bad", "finetune")]).splitlines()[-1]
-    mixed = overall_text([told("a", "finetune+rag"), told("b", "finetune")])
-    assert " 30%    5.0   10.0     0%         15.0" in mixed
-
-
-def test_a_table_says_what_was_chosen_and_marks_what_is_right_and_what_is_barred() -> None:
-    verdicts = [Verdict("size rule", "finetune", 0), Verdict("budget 20%", "rag", 20, 0.5, 0.6)]
-    rows = judged(verdicts, MEANS, 100, ("prompt", "rag"), "rag")
-    text = scenario_text(Decided("s", "a case", 60, MEANS, 100, 2, rows))
-    assert "s: a case" in text
-    assert "finetune                0%   30.0         30.0  barred" in text
-    assert "rag on 50.0%           20%  -10.0        -10.0  right" in text
-    assert "2 of its stages were computed by other code" in text
 
 
 def test_scenarios_whose_data_or_task_are_missing_are_left_out_by_name(
