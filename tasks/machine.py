@@ -114,18 +114,23 @@ def _energy_method(tracker: Any) -> str:
     return f"codecarbon: {how}"
 
 
+def free_memory() -> None:
+    """Give the system back what nothing refers to; a GPU's memory stays with torch."""
+    gc.collect()
+    # A training frees gigabytes in pieces, which glibc keeps unless it is told.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def _forget_peak() -> bool:
     """Let the memory's peak begin anew, without what is not used; whether that can be done here."""
-    gc.collect()
+    free_memory()
     if device_and_dtype()[0] == "cuda":
         import torch
 
         torch.cuda.reset_peak_memory_stats()
         return True
-    # A training frees gigabytes in pieces, which glibc keeps unless it is told.
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
     try:
         PEAK_RESET.write_text("5", encoding="ascii")  # see proc(5)
     except OSError:

@@ -34,10 +34,8 @@ def memory_needs(
     if model.generates:
         rank = None if spec.method == "full" else rank
         four_bits = spec.method == "qlora"
-        tokens, width = (
-            longest_prompt(run, examples),
-            2 if machine.dtype_name() == "bfloat16" else 4,
-        )
+        tokens = longest_prompt(run, examples)
+        width = 2 if machine.dtype_name() == "bfloat16" else 4
         trained = spec.batch_size, min(tokens, spec.max_tokens)
         return (
             answer_gib(*size, answering, tokens, width),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.artifacts import LossPoint
-from tasks.machine import device_and_dtype
+from tasks.machine import device_and_dtype, free_memory
 from tasks.run import TrainingSpec
 from tasks.training.checkpoints import last_checkpoint
 from tasks.training.method import decoder_lora, load_to_train, save_trained
@@ -67,7 +67,10 @@ def train(lesson: Lesson, spec: TrainingSpec, folder: Path, pause: int | None = 
             last = last_checkpoint(folder)
     kept = save_trained(trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False),
                         spec, folder / "trained", lesson.ref)  # fmt: skip
-    return _left(trainer, lesson, kept, before, notes)
+    left = _left(trainer, lesson, kept, before, notes)
+    del trainer
+    free_memory()
+    return left
 
 
 def _left(trainer: Any, lesson: Lesson, kept: Path, before: float, notes: list[str]) -> Trained:
