@@ -12,7 +12,7 @@ from tests.files import write_rows
 from tests.flows.whole import WholeRun, labelled_rows, whole_run
 from tests.tiny import build_tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
+pytestmark = [pytest.mark.servers, pytest.mark.filterwarnings("default")]  # Prefect's, MLflow's own
 
 PATHS = {"prompt", "rag", "finetune", "finetune+rag"}
 LABELS = ["card", "card lost"]
