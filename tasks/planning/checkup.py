@@ -47,7 +47,9 @@ def examine_run(run: RunFile, folder: Path) -> tuple[tuple[Check, ...], float]:
 
 
 def _examples(run: RunFile, folder: Path) -> ExampleSet | None:
-    """The run's questions, if they can be read; why not is told with the plan."""
+    """The examples that prompts may show, if they can be read; why not is told with the plan."""
+    if run.data.examples is None:  # passages of documents are: they need not be read for this
+        return None
     try:
         return read_data(run, folder)[1]
     except InputError:
