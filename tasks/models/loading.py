@@ -36,7 +36,20 @@ def load_decoder(ref: str, adapter: Adapter | None = None) -> Decoder:
             base = load_base(ref)
             decoder = Decoder(merged(base.model, tuned), base.tokenizer)
     decoder.model.eval()
+    _unfreeze(decoder.model)
     return decoder
+
+
+def _unfreeze(model: Any) -> None:
+    """Let weights that an adapter froze take gradients, though nothing here asks for any.
+
+    Torch multiplies a slice of a batch, such as its last tokens, by a frozen matrix row by row,
+    with a copy of the matrix for each row (aten's `should_fold`): over a vocabulary that takes
+    gigabytes, and longer than all else.
+    """
+    for weight in model.parameters():
+        if weight.is_floating_point():
+            weight.requires_grad_(True)
 
 
 def load_base(

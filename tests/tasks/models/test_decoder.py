@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch.profiler import ProfilerActivity, profile
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks.artifacts import Adapter
@@ -318,3 +319,24 @@ def test_an_adapter_is_merged_unless_it_shares_a_weight_and_predicts_the_same(
         bare = fresh(tiny_folder).model(tokens).logits
     torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
     assert (wanted - bare).abs().max() > 0.1
+
+
+@pytest.mark.usefixtures("home", "unloaded")
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+@pytest.mark.filterwarnings("ignore:Model .*tie_word_embeddings:UserWarning")
+@pytest.mark.parametrize("target", ["all-linear", ["lm_head"]])
+def test_a_tuned_model_multiplies_by_the_vocabulary_once_and_not_for_each_row(
+    tiny_folder: Path, tmp_path: Path, target: str | list[str]
+) -> None:
+    adapter, _ = an_adapter(tiny_folder, tmp_path / "adapter", target)
+    loaded = load_decoder(adapter.base, adapter)
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as seen:
+        loaded.generate(PROMPTS, 2)
+        loaded.choose(PROMPTS, ["red", "green"])
+    columns = {
+        name: {event.input_shapes[1][-1] for event in seen.events() if event.name == name}
+        for name in ("aten::bmm", "aten::mm")
+    }
+    vocabulary = loaded.model.config.vocab_size
+    assert vocabulary in columns["aten::mm"]
+    assert vocabulary not in columns["aten::bmm"]
