@@ -17,6 +17,7 @@ from tasks.core.paired import best_end
 from tasks.core.race_board import Board
 from tasks.core.race_state import (
     FREE,
+    PARTS,
     PILOTS,
     UNLIMITED,
     UNTRAINED,
@@ -33,7 +34,7 @@ from tasks.core.race_state import (
     record,
 )  # fmt: skip
 from tasks.core.race_verdict import BUDGET, DROPPED, HOPELESS, OPEN, WON, Ended, Stop, verdict
-from tasks.core.sequential import SHARES, chance_to_win, levels, z_of
+from tasks.core.sequential import chance_to_win, levels, z_of
 from tasks.core.stats import Gain, lower_bound, p_value
 
 __all__ = [
@@ -137,12 +138,17 @@ def _affordable(board: Board, contender: Contender, above: float) -> float | Non
     That is answers to all questions by the path and all simpler ones, and for those with a
     training of their own one on half that share, for their best end to be told.
     """
-    for share in SHARES[::-1]:
+    for share in _further(above):
         slack = contender.train.times((CAUTION - 1) * share)
         slack = FREE if contender.training in board.trained else slack
-        if share > above and board.affords(_whole(board, contender, share).plus(slack)):
+        if board.affords(_whole(board, contender, share).plus(slack)):
             return share
     return None
+
+
+def _further(above: float) -> tuple[float, ...]:
+    """Shares worth training on anew, largest first: all examples, or twice as many at least."""
+    return tuple(part for part in PARTS[::-1] if part >= 2 * above or part == WHOLE > above)
 
 
 def _whole(board: Board, contender: Contender, share: float) -> Cost:
@@ -247,8 +253,8 @@ def _next_share(board: Board, path: Contender, over: Contender) -> float | None:
     if over.training in (None, path.training):
         return None
     above = board.entry(over) or UNTRAINED
-    for share in SHARES[::-1]:
-        if share > above and board.affords(board.price(over, board.race.looks[-1], share)):
+    for share in _further(above):
+        if board.affords(board.price(over, board.race.looks[-1], share)):
             return share
     return None
 

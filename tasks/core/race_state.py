@@ -12,6 +12,7 @@ from tasks.core.claims import Settings
 from tasks.core.errors import InputError
 from tasks.core.sequential import looks
 
+PARTS = tuple(n / 8 for n in range(1, 9))  # of the examples, on which an adapter may be trained
 PILOTS = (1 / 8,)  # more of them cost more than they saved, each trained from the start
 WHOLE = 1.0
 WORTH_IT = 0.5  # share of the examples on which a training has to be affordable to be planned for

@@ -28,8 +28,7 @@ from tasks.core.race import (
     plan_race,
     record,
 )
-from tasks.core.race_state import WHOLE
-from tasks.core.sequential import SHARES
+from tasks.core.race_state import PARTS, WHOLE
 from tasks.core.veto import PATHS
 
 Scores = npt.NDArray[np.float64]
@@ -108,7 +107,7 @@ def draw(
     for path in paths:
         own = math.sqrt(0.15) * rng.normal(size=truth.documents)[document]
         own = own + math.sqrt(0.15) * rng.normal(size=n)
-        for share in SHARES if path in BASE else (0.0,):
+        for share in PARTS if path in BASE else (0.0,):
             noise = math.sqrt(0.15) * rng.normal(size=(tokens, n))
             right = common + own + noise < ndtri(truth.mean(path, share))
             found[path, share] = tuple(right.mean(axis=0).tolist())

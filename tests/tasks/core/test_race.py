@@ -24,7 +24,8 @@ from tasks.core.race import (
     plan_race,
     record,
 )
-from tasks.core.sequential import SHARES, blocks
+from tasks.core.race_state import PARTS
+from tasks.core.sequential import blocks
 from tests.benchmarks.race import Rules, Truth, draw, drive, race_of
 
 Scores = dict[tuple[str, float], tuple[float, ...]]
@@ -65,7 +66,7 @@ def drawn(seed: int = 0, n: int = 400, **means: float) -> Scores:
     return {
         (names.get(path, path), share): tuple(row.tolist())
         for path, row in rows.items()
-        for share in (0.0, *SHARES)
+        for share in (0.0, *PARTS)
     }
 
 
@@ -233,6 +234,14 @@ def test_a_training_cut_short_wins_only_over_the_best_end_of_simpler_ones() -> N
     assert stop.choice.path == "finetune"
     _, stop = follow(race, drawn(prompt=0.30, rag=0.31, finetune=0.31, both=0.60))
     assert stop.choice.path == "finetune+rag"
+
+
+def test_a_training_takes_as_many_eighths_of_the_examples_as_can_be_paid() -> None:
+    for seconds, part in ((520, 1 / 8), (640, 3 / 8), (1000, 7 / 8), (1060, 1.0)):
+        tight = Cost(seconds, math.inf, math.inf)
+        race = plan_race([contenders()[0], contenders()[2]], [1] * 200, Settings(), tight, ())
+        state, _ = follow(race, drawn(n=200, prompt=0.30, finetune=0.60))
+        assert steps(state, Train) == [Train("a", part)]
 
 
 def test_untrained_paths_get_the_answers_that_half_the_budget_buys_them() -> None:
