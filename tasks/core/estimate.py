@@ -6,10 +6,13 @@ decoders: params = 12 layers hidden^2 with hidden = 128 layers (7e9 gives 33 lay
 """
 
 GIB = 2**30
-RUNTIME_GIB = 0.5  # interpreter, libraries and a device context, seen with nothing loaded
+RUNTIME_GIB = 0.5  # libraries and a device context, seen with nothing loaded
+PROCESS_GIB = 1.1  # the same of a whole process, with encoder and index; 0.8 to 1.4 were seen
 PASS_WIDTHS = 16  # live values a token in one layer, in hidden widths: residual, q, k, v, MLP
 TRAIN_BYTES = 34  # bytes a token, layer and hidden width kept for backward at 16 bits, with an
 # attention that does not keep its matrix (Korthikanti et al. 2022, section 4, less its 5as/h)
+LORA_BYTES = 60  # the same for adapters in fp32 beside 16 bits: peft casts each layer's input; both
+# together fit 94 that were measured with SmolLM2-135M, from 64 to 900 tokens a row
 CAST_BYTES = 2  # of a parameter that is trained itself, for the pass in 16 bits
 QLORA_BYTES = 0.6  # a parameter at 4 bits with nested constants (4.13 bits, arXiv:2305.14314); the
 # embeddings and the head stay at 16, 4% of the parameters at 7e9
@@ -20,6 +23,7 @@ DROPOUT_BYTES = 26  # the same for dropout: of each layer's input a copy and a m
 ADAPTER_WIDTHS = 22  # LoRA on all linear layers: 8 h r for q, k, v, o and about 14 h r for an MLP
 ADAPTER_BYTES = 16  # a trained parameter in fp32: itself, its gradient, two Adam moments
 LOGIT_BYTES = 10  # a logit in training: 16 bits, its fp32 copy for the loss, the gradient
+ANSWER_TOKENS = 64  # of a row, at which logits are computed
 
 
 def answer_gib(
@@ -31,6 +35,7 @@ def answer_gib(
     bytes_per_param: float = 2,
     *,
     cache: bool = True,
+    runtime: float = RUNTIME_GIB,
 ) -> float | None:
     """GiB to answer `batch` prompts of `tokens` (answer included) at once.
 
@@ -41,7 +46,7 @@ def answer_gib(
         return None
     depth, width = _shape(params, layers, hidden)
     live = (2 * depth * cache + PASS_WIDTHS) * width * batch * tokens * bytes_per_param
-    return (params * bytes_per_param + live) / GIB + RUNTIME_GIB
+    return (params * bytes_per_param + live) / GIB + runtime
 
 
 def train_gib(
@@ -57,12 +62,13 @@ def train_gib(
     four_bits: bool = False,
     dora: bool = False,
     dropout: bool = False,
+    runtime: float = RUNTIME_GIB,
 ) -> float | None:
     """GiB to fine-tune, no checkpointing: `batch` sequences of `tokens` a step.
 
     Frozen weights, with `four_bits` as QLoRA holds them + adapter with gradient and Adam states +
-    activations kept for the backward pass + logits + the runtime. Without a rank all weights are
-    tuned, with a 16-bit copy for the pass, and none is frozen.
+    activations kept for the backward pass + logits of the answers + the runtime. Without a rank
+    all weights are tuned, with a 16-bit copy for the pass, and none is frozen.
     """
     if params is None:
         return None
@@ -72,9 +78,10 @@ def train_gib(
     if rank is None:
         held, tuned = params * CAST_BYTES, params
     kept = TRAIN_BYTES + DORA_BYTES * dora + DROPOUT_BYTES * dropout
+    kept += LORA_BYTES * (rank is not None and bytes_per_param == 2)
     activations = kept * bytes_per_param / 2 * depth * width * batch * tokens
-    logits = LOGIT_BYTES * vocabulary * batch * tokens
-    return (held + tuned * ADAPTER_BYTES + activations + logits) / GIB + RUNTIME_GIB
+    logits = LOGIT_BYTES * vocabulary * batch * min(tokens, ANSWER_TOKENS)
+    return (held + tuned * ADAPTER_BYTES + activations + logits) / GIB + runtime
 
 
 def _shape(params: float, layers: int | None, hidden: int | None) -> tuple[float, float]:

@@ -71,8 +71,8 @@ def fact_vetoes(
             TUNED, "min_examples", examples, min_examples, FACT,
             f"{{path}}: {examples} training examples, at least {min_examples} are needed",
         )  # fmt: skip
-    found += _memory(PATHS, "answer", answer_gib, memory_gib)
-    found += _memory(TUNED, "train", train_gib, memory_gib)
+    for path in PATHS:
+        found += memory_vetoes(path, answer_gib, train_gib, memory_gib)
     if changes_every_days is not None and changes_every_days < retrain_every_days:
         found += _each(
             ("finetune",), "retrain_every_days", changes_every_days, retrain_every_days, FACT,
@@ -80,6 +80,24 @@ def fact_vetoes(
             f"faster than it is trained again, every {retrain_every_days:g} days",
         )  # fmt: skip
     return tuple(found)
+
+
+def memory_vetoes(
+    path: str, answer_gib: float | None, train_gib: float | None, memory_gib: float | None
+) -> tuple[Veto, ...]:
+    """Vetoes on a path that needs more GiB by estimate, to answer or to be tuned, than are there.
+
+    None: unknown, or without limit. What training needs is nothing to an untuned path.
+    """
+    needs = (("answer", answer_gib), ("train", train_gib if path in TUNED else None))
+    return tuple(
+        Veto(
+            path, "memory_gib", need, memory_gib, ESTIMATE,
+            f"{path}: about {need:.3g} GiB needed to {purpose}, {memory_gib:.3g} GiB there",
+        )
+        for purpose, need in needs
+        if _exceeds("memory_gib", need, memory_gib)
+    )  # fmt: skip
 
 
 class Bound(NamedTuple):
@@ -124,15 +142,6 @@ def estimated_vetoes(
         for limit, (estimate, allowed) in seconds.items()
         if _exceeds(limit, estimate / far, allowed)
     )  # fmt: skip
-
-
-def _memory(
-    paths: tuple[str, ...], purpose: str, need: float | None, there: float | None
-) -> tuple[Veto, ...]:
-    if not _exceeds("memory_gib", need, there):
-        return ()
-    text = f"{{path}}: about {need:.3g} GiB needed to {purpose}, {there:.3g} GiB there"
-    return _each(paths, "memory_gib", need, there, ESTIMATE, text)
 
 
 def _beyond(path: str, bound: Bound) -> Veto | None:

@@ -15,7 +15,7 @@ from tasks.core.race_record import Raced, raced
 from tasks.core.race_replay import settle, without
 from tasks.core.race_state import FREE
 from tasks.core.rule import RuleAdvice
-from tasks.core.veto import ESTIMATE, Veto, fact_vetoes
+from tasks.core.veto import ESTIMATE, Veto, memory_vetoes
 from tasks.decision.across import choose_among
 from tasks.decision.decide import decide_raced, verdict_on, vetoes_of
 from tasks.planning.plan import rule_and_evidence, settings
@@ -73,10 +73,11 @@ def all_vetoes(finished: Finished, planned: Planned) -> tuple[Veto, ...]:
     limit = finished.run.limits.memory_gib
     known = planned.vetoes
     if limit is not None and planned.answer_gib is not None:
-        known = tuple(veto for veto in known if veto.limit != MEMORY) + fact_vetoes(
-            open_weights=True, documents=1, examples=1, min_examples=0,
-            answer_gib=planned.answer_gib, train_gib=planned.train_gib, memory_gib=limit,
-        )  # fmt: skip
+        known = tuple(veto for veto in known if veto.limit != MEMORY) + tuple(
+            veto
+            for path in finished.run.decision.order
+            for veto in memory_vetoes(path, *planned.need(path), limit)
+        )
     known = tuple(veto for veto in known if not _lifted(veto, finished.run))
     _check_timed(finished, planned)
     measured = [vetoes_of(finished.run, card) for card in finished.dev(planned.model.ref)]

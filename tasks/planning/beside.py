@@ -43,7 +43,7 @@ def _writer(run: RunFile, where: str, ref: str, there: float) -> ModelRef:
                 where, ref, "a model that writes text; this is an encoder",
                 "Name a decoder (…ForCausalLM) or a hosted model.",
             )  # fmt: skip
-        missing = obstacle(model, memory_needs(run, model)[0], there)
+        missing = obstacle(model, memory_needs(run, model), there)
         if missing is None:
             return model if on_hub(ref) else weighed(model)
     except InputError as fault:

@@ -9,7 +9,7 @@ from tasks.core.errors import InputError
 from tasks.models.endpoint import address
 from tasks.models.here import fetch_config
 from tasks.models.references import resolve, runs_already, split_reference
-from tasks.planning.memory import memory_needs, memory_there
+from tasks.planning.memory import memory_needs, memory_there, most
 from tasks.planning.plan import check_task
 from tasks.planning.ready import make_ready, read_data
 from tasks.planning.weights import obstacle
@@ -89,11 +89,11 @@ def weight_gib(model: ModelRef) -> float:
 
 def model_here(model: ModelRef, run: RunFile, examples: ExampleSet | None = None) -> Check:
     """Whether a model can be measured here; one that can't is advised on, which is no fault."""
-    name, (answering, training) = f"model {model.ref}", memory_needs(run, model, examples)
+    name, needs = f"model {model.ref}", memory_needs(run, model, examples)
     there = memory_there(run)
     try:
         check_task(run, model)
-        missing = obstacle(model, answering, there)
+        missing = obstacle(model, needs, there)
     except InputError as fault:
         found = f"{fault.value}; allowed: {fault.allowed}"
         return Check(name=name, status="fail", found=found, remedy=fault.remedy)
@@ -101,6 +101,8 @@ def model_here(model: ModelRef, run: RunFile, examples: ExampleSet | None = None
         return Check(name=name, status="warn", found=missing, remedy=ADVISED)
     if not model.open_weights:
         return Check(name=name, status="ok", found=f"a key is set for {address()}")
+    answering = most(one.answer_gib for one in needs)
+    training = most(one.train_gib for one in needs)
     if answering is None or training is None:
         remedy = "Give `params` in the run file, so that memory can be estimated."
         return Check(name=name, status="warn", found="number of parameters unknown", remedy=remedy)
@@ -109,9 +111,10 @@ def model_here(model: ModelRef, run: RunFile, examples: ExampleSet | None = None
         f"{training:.3g} GiB to tune on {run.training.batch_size}, by estimate; {there:.1f} GiB "
         "there"
     )
-    if training <= there:
+    over = [one.path for one in needs if max(one.answer_gib, one.train_gib or 0) > there]
+    if not over:
         return Check(name=name, status="ok", found=found)
-    remedy = "Only untuned paths can be measured; tuning needs a larger machine."
+    remedy = f"Not measured here: {', '.join(over)}. They need a larger machine or smaller batches."
     return Check(name=name, status="warn", found=found, remedy=remedy)
 
 

@@ -1,9 +1,13 @@
 """What memory a model needs here, estimated from the run file before anything is loaded."""
 
+from collections.abc import Iterable
+
 from tasks import machine
-from tasks.artifacts import ExampleSet, ModelRef
-from tasks.core.estimate import answer_gib, train_gib
+from tasks.artifacts import ExampleSet, ModelRef, PathName
+from tasks.core.estimate import PROCESS_GIB, RUNTIME_GIB, answer_gib, train_gib
 from tasks.planning.tokens import longest_prompt
+from tasks.prompts import is_tuned
+from tasks.results.outcome import Need
 from tasks.run import RunFile
 
 ENCODER_TOKENS = 512  # the longest text that BERT's kind reads
@@ -16,36 +20,46 @@ def memory_there(run: RunFile) -> float:
     return min(run.limits.memory_gib or there, there)
 
 
+def most(needs: Iterable[float | None]) -> float | None:
+    """The most of some needs; None where none is known."""
+    return max((need for need in needs if need is not None), default=None)
+
+
 def memory_needs(
     run: RunFile, model: ModelRef, examples: ExampleSet | None = None
-) -> tuple[float | None, float | None]:
-    """GiB to answer and to tune in the run's batches; None where the size is not known or needed.
+) -> tuple[Need, ...]:
+    """GiB to answer and to tune in the run's batches, by path; none where the size is not known.
 
-    A batch is `answering.batch_size` prompts, or `training.batch_size` examples, each with all its
-    passages; an encoder reads the text alone, whatever is retrieved. A hosted model needs nothing.
-    Without `examples` those that a prompt shows are taken for long ones.
+    A batch is `answering.batch_size` prompts, or `training.batch_size` examples, with all the
+    passages of a path that reads some; an encoder reads the text alone, whatever is retrieved. A
+    hosted model needs nothing. Without `examples` those of a prompt are taken for long ones.
     """
-    if not model.open_weights:
-        return None, None
+    if not model.open_weights or model.params is None:
+        return ()
+    return tuple(_need(run, model, examples, path) for path in run.decision.order)
+
+
+def _need(run: RunFile, model: ModelRef, examples: ExampleSet | None, path: PathName) -> Need:
     size = model.params, model.layers, model.hidden
     spec, answering = run.training, run.answering.batch_size
+    runtime = PROCESS_GIB if machine.device_and_dtype()[0] == "cpu" else RUNTIME_GIB
     more = {"dora": spec.use_dora, "dropout": spec.lora_dropout > 0}
     rank: int | None = max((spec.rank, *spec.try_rank))
     if model.generates:
-        rank = None if spec.method == "full" else rank
-        four_bits = spec.method == "qlora"
-        tokens = longest_prompt(run, examples)
         width = 2 if machine.dtype_name() == "bfloat16" else 4
+        tokens = longest_prompt(run, examples, path)
         trained = spec.batch_size, min(tokens, spec.max_tokens)
-        return (
-            answer_gib(*size, answering, tokens, width),
-            train_gib(*size, *trained, width, rank=rank, four_bits=four_bits, **more),
-        )
-    tokens = min(spec.max_tokens, ENCODER_TOKENS)
-    if spec.tunes_fully(model.params):
-        rank = None
-    trained = spec.batch_size, tokens
-    return (
-        answer_gib(*size, answering, tokens, ENCODER_BYTES, cache=False),
-        train_gib(*size, *trained, ENCODER_BYTES, rank=rank, vocabulary=0, **more),
-    )
+        answer = answer_gib(*size, answering, tokens, width, runtime=runtime)
+        train = train_gib(
+            *size, *trained, width, rank=None if spec.method == "full" else rank,
+            four_bits=spec.method == "qlora", runtime=runtime, **more,
+        )  # fmt: skip
+    else:
+        tokens = min(spec.max_tokens, ENCODER_TOKENS)
+        answer = answer_gib(*size, answering, tokens, ENCODER_BYTES, cache=False, runtime=runtime)
+        train = train_gib(
+            *size, spec.batch_size, tokens, ENCODER_BYTES, vocabulary=0, runtime=runtime,
+            rank=None if spec.tunes_fully(model.params) else rank, **more,
+        )  # fmt: skip
+    assert answer is not None
+    return Need(path=path, answer_gib=answer, train_gib=train if is_tuned(path) else None)

@@ -101,12 +101,13 @@ def _estimates(
     found = []
     for path in planned.paths if model.params is not None else ():
         trains = is_first(run.training, planned, path)
+        answering, tuning = planned.need(path)
         training = own_training_seconds(run, examples, planned, path, rate)
         found.append(
             Estimate(
                 path=path,
-                answer_gib=planned.answer_gib,
-                train_gib=planned.train_gib if trains else None,
+                answer_gib=answering,
+                train_gib=tuning if trains else None,
                 answer_seconds=asked * question_seconds(run, examples, model, path, rate),
                 train_seconds=training if trains else None,
             )

@@ -7,14 +7,14 @@ from tasks.core.claims import Settings
 from tasks.core.decide import Verdict, advised_verdict
 from tasks.core.evidence import Evidence
 from tasks.core.rule import RuleAdvice, size_rule
-from tasks.core.veto import Veto, estimated_vetoes, fact_vetoes
+from tasks.core.veto import Veto, estimated_vetoes, fact_vetoes, memory_vetoes
 from tasks.models.here import fetch_config, on_hub
 from tasks.models.kinds import cannot_write
 from tasks.models.references import resolve, runs_already
 from tasks.planning import pace
 from tasks.planning.adapters import is_shared
 from tasks.planning.beside import check_search, judge_of, paraphraser_of
-from tasks.planning.memory import memory_needs, memory_there
+from tasks.planning.memory import memory_needs, memory_there, most
 from tasks.planning.weights import obstacle, with_weights
 from tasks.prompts import is_tuned
 from tasks.results.outcome import Plan, Planned
@@ -72,20 +72,20 @@ def _planned(
     run: RunFile, model: ModelRef, corpus: Corpus, examples: ExampleSet, there: float
 ) -> Planned:
     check_task(run, model)
-    answering, training = memory_needs(run, model, examples)
+    needs = memory_needs(run, model, examples)
     vetoes = fact_vetoes(
         open_weights=model.open_weights,
         documents=corpus.count,
         examples=examples.count("train"),
         min_examples=run.limits.min_examples,
-        answer_gib=answering,
-        train_gib=training,
-        memory_gib=there,
         changes_every_days=run.facts.changes_every_days,
         retrain_every_days=run.facts.retrain_every_days,
         generates=model.generates,
-    ) + _too_slow(run, model, examples)
-    reason = obstacle(model, answering, there)
+    )
+    for one in needs:
+        vetoes += memory_vetoes(one.path, one.answer_gib, one.train_gib, there)
+    vetoes += _too_slow(run, model, examples)
+    reason = obstacle(model, needs, there)
     barred = {veto.path for veto in vetoes}
     paths = tuple(p for p in run.decision.order if p in run.decision.paths and p not in barred)
     planned = Planned(
@@ -93,8 +93,9 @@ def _planned(
         paths=() if reason else paths,
         vetoes=vetoes,
         reason=reason,
-        answer_gib=answering,
-        train_gib=training,
+        answer_gib=most(one.answer_gib for one in needs),
+        train_gib=most(one.train_gib for one in needs),
+        needs=needs,
     )
     return planned if reason or on_hub(model.ref) else with_weights(planned)
 

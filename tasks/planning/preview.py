@@ -225,7 +225,7 @@ def path_plan(
         path=path,
         tried=tried,
         why=why,
-        memory_gib=planned.train_gib if is_tuned(path) else planned.answer_gib,
+        memory_gib=planned.need(path)[is_tuned(path)],
         seconds=seconds if planned.model.open_weights and planned.model.params else None,
     )
 

@@ -12,7 +12,7 @@ from tasks.task.known import find_task
 from tasks.training.search import candidates
 
 TOKENS_AROUND = 60  # of a question, its instruction, template and answer
-ROOM = 256  # the same where memory is planned, for long ones
+ROOM = 112  # the same where memory is planned, for long ones
 AROUND_AN_EXAMPLE = 12  # tokens of its label, and of what parts it from the next
 CHARACTERS_A_TOKEN = 4  # of English prose
 
@@ -30,22 +30,23 @@ def prompt_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: Pat
     return around + shown
 
 
-def longest_prompt(run: RunFile, examples: ExampleSet | None) -> int:
-    """Tokens of a decoder's longest prompt with its answer, roughly, for memory to be planned.
+def longest_prompt(run: RunFile, examples: ExampleSet | None, path: PathName) -> int:
+    """Tokens of a decoder's longest prompt on a path, with its answer, for memory to be planned.
 
     All the passages that a search may bring, and room around them. Where those are examples, all
     as long, with label or reference, as nine in ten are at most; where none are known as long as
     a chunk of a document.
     """
     index, chunk = run.index, max(run.index.try_chunk_tokens, default=run.index.chunk_tokens)
-    shown = max(index.try_k, default=index.k) * (2 * index.neighbours + 1)
+    most = max(index.try_k, default=index.k) * (2 * index.neighbours + 1)
+    shown = most if reads_passages(path) else 0
     searches_documents = find_task(run.task).retrieves == "documents"
     train = [] if examples is None or searches_documents else read_questions(examples, "train")
     if not train:
         return shown * chunk + ROOM
     lengths = [len(one.question) + len(one.answers[0]) for one in train]
     long = sorted(lengths)[math.ceil(0.9 * len(lengths)) - 1] / CHARACTERS_A_TOKEN
-    shown = max(shown, run.answering.demonstrations)
+    shown += run.answering.demonstrations * (path == "prompt")
     return round(TOKENS_AROUND + (shown + 1) * (AROUND_AN_EXAMPLE + long))
 
 

@@ -1,21 +1,24 @@
 """The weights of the models of a plan: whether they can be had here, and what tells them apart."""
 
+from collections.abc import Sequence
+
 from tasks.artifacts import ModelRef
 from tasks.core import digest
 from tasks.models.endpoint import address
 from tasks.models.here import check_here, on_hub
 from tasks.models.references import has_chat_template, weights_digest, weights_here
-from tasks.results.outcome import Plan, Planned
+from tasks.results.outcome import Need, Plan, Planned
 
 
-def obstacle(model: ModelRef, answering: float | None, there: float) -> str | None:
+def obstacle(model: ModelRef, needs: Sequence[Need], there: float) -> str | None:
     """Why a model cannot answer here: it needs more GiB than are there, or it is not here.
 
     Raises:
         InputError: its reference points at no weights.
     """
     reasons = []
-    if answering is not None and answering > there:
+    answering = min((one.answer_gib for one in needs), default=0.0)
+    if answering > there:
         reasons.append(f"answering needs {answering:.1f} GiB (estimated) of {there:.1f} GiB there")
     absent = weights_here(model)
     if absent:

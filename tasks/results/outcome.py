@@ -22,11 +22,20 @@ class Estimate(Value):
     train_seconds: float | None
 
 
+class Need(Value):
+    """The memory that a path needs by estimate, GiB; `train_gib` is None for an untuned one."""
+
+    path: PathName
+    answer_gib: float
+    train_gib: float | None
+
+
 class Planned(Value):
     """What will be done about one base model.
 
-    `paths` will be measured, in order; if there are none, `reason` says what stopped it. Memory
-    is estimated, in GiB, None where the size is unknown. A base model that brings no chat template
+    `paths` will be measured, in order; if there are none, `reason` says what stopped it. `needs`
+    has each path's memory where the size is known, `answer_gib` and `train_gib` the most of them,
+    as estimated. A base model that brings no chat template
     has `plain_template`. `system` is the one that answers where a model is a system that runs
     already; its only path is that system's.
     """
@@ -39,7 +48,15 @@ class Planned(Value):
     train_gib: float | None
     plain_template: bool = False
     system: System | None = Field(None, exclude_if=lambda system: system is None)
+    needs: tuple[Need, ...] = Field((), exclude_if=lambda needs: not needs)
     estimates: tuple[Estimate, ...] = Field((), exclude_if=lambda estimates: not estimates)
+
+    def need(self, path: PathName) -> tuple[float | None, float | None]:
+        """GiB to answer on a path and to train it, as estimated."""
+        found = next((one for one in self.needs if one.path == path), None)
+        if found is None:  # an encoder's, a run's of before, or nothing is known
+            return self.answer_gib, self.train_gib
+        return found.answer_gib, found.train_gib
 
 
 class Plan(Value):

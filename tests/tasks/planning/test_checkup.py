@@ -46,7 +46,7 @@ def test_missing_data_files_fail_by_name(tmp_path: Path) -> None:
     ("memory", "status", "says"),
     [
         (16.0, "ok", "16.0 GiB there"),
-        (1.9, "warn", "Only untuned paths"),
+        (2.5, "warn", "Not measured here: finetune, finetune+rag."),
         (0.1, "warn", "advised"),
     ],
 )
@@ -89,8 +89,8 @@ def test_the_same_memory_is_told_as_in_the_plan(runfile: Path) -> None:
     told = {path.path: path.memory_gib for path in preview(run, runfile.parent).models[0].paths}
     checks, _ = checkup.examine_run(run, runfile.parent)
     (model,) = (check for check in checks if check.name.startswith("model "))
-    assert model.found.startswith(f"{told['prompt']:.3g} GiB to answer 32 prompts at once, ")
-    assert f" {told['finetune']:.3g} GiB to tune on 8, by estimate;" in model.found
+    assert model.found.startswith(f"{told['rag']:.3g} GiB to answer 32 prompts at once, ")
+    assert f" {told['finetune+rag']:.3g} GiB to tune on 8, by estimate;" in model.found
     assert checks[-1].found.startswith("4 paths of path:")
     assert {check.status for check in checks} == {"ok"}
 

@@ -34,24 +34,42 @@ def examples(length: int, count: int = 20) -> ExampleSet:
 
 def test_examples_that_a_prompt_shows_count_with_their_length(home: object) -> None:
     run = run_of("classification", index={"k": 4})
-    # a text and four shown, each a quarter of its letters and of its label's, and 12 around it
-    assert longest_prompt(run, examples(380)) == pytest.approx(60 + 5 * (12 + 100), abs=1)
     more = run_of("classification", index={"try_k": [4, 8]})
-    assert longest_prompt(more, examples(380)) == pytest.approx(60 + 9 * (12 + 100), abs=1)
+    # a text and those shown, each a quarter of its letters and of its label's, and 12 around it
+    for one, path, shown in (
+        (run, "rag", 4), (run, "finetune+rag", 4), (more, "rag", 8), (run, "prompt", 2),
+        (run, "finetune", 0),
+    ):  # fmt: skip
+        tokens = longest_prompt(one, examples(380), path)
+        assert tokens == pytest.approx(60 + (1 + shown) * (12 + 100), abs=1)
 
 
 def test_passages_of_documents_count_as_chunks_and_so_does_what_is_not_known(home: object) -> None:
     asked = run_of("question-answering", index={"k": 3, "chunk_tokens": 100})
-    assert longest_prompt(asked, examples(380)) == longest_prompt(asked, None) == 300 + 256
+    for known in (None, examples(380)):
+        assert longest_prompt(asked, known, "rag") == 300 + 112
+        assert longest_prompt(asked, known, "finetune") == 112
     labels = run_of("classification", index={"k": 3, "chunk_tokens": 100})
-    assert longest_prompt(labels, None) == longest_prompt(labels, examples(9, count=0)) == 556
+    assert longest_prompt(labels, None, "rag") == 412
+    assert longest_prompt(labels, examples(9, count=0), "rag") == 412
 
 
 def test_long_examples_take_memory_to_answer_and_to_train(home: object) -> None:
     run = run_of("classification", training={"max_tokens": 8000})
     model = ModelRef(ref="path:/m", name="m", size_class="small", params=1.35e8)
     short, long = memory_needs(run, model, examples(60)), memory_needs(run, model, examples(600))
+    assert [one.path for one in short] == list(run.decision.order)
     for few, more in zip(short, long, strict=True):
-        assert few is not None
-        assert more is not None
-        assert few < more
+        assert few.answer_gib < more.answer_gib
+        assert (few.train_gib or 0) <= (more.train_gib or 0)
+
+
+def test_a_path_that_reads_no_passages_needs_less(home: object) -> None:
+    run = run_of("question-answering")
+    model = ModelRef(ref="path:/m", name="m", size_class="small", params=1.35e8)
+    prompt, rag, alone, both = memory_needs(run, model)
+    assert prompt.answer_gib == alone.answer_gib < rag.answer_gib == both.answer_gib
+    assert (prompt.train_gib, rag.train_gib) == (None, None)
+    assert alone.train_gib is not None
+    assert both.train_gib is not None
+    assert alone.answer_gib < alone.train_gib < both.train_gib
