@@ -34,18 +34,21 @@ def answer_gib(
     tokens: int,
     bytes_per_param: float = 2,
     *,
-    cache: bool = True,
+    cache: float = 1,
+    begin: int = 0,
     runtime: float = RUNTIME_GIB,
 ) -> float | None:
     """GiB to answer `batch` prompts of `tokens` (answer included) at once.
 
-    Weights + key-value cache (2 layers hidden a token; grouped queries need less, encoders none) +
-    the widest layer's values + the runtime.
+    All of them may begin with `begin` tokens more, which are computed once, and cached for each.
+    Weights + key-value cache (2 layers hidden a token, times `cache`: the share of the heads that
+    have keys and values of their own, 0 for encoders) + the widest layer's values + the runtime.
     """
     if params is None:
         return None
     depth, width = _shape(params, layers, hidden)
-    live = (2 * depth * cache + PASS_WIDTHS) * width * batch * tokens * bytes_per_param
+    values = 2 * depth * cache * (tokens + begin) + PASS_WIDTHS * tokens
+    live = values * width * batch * bytes_per_param
     return (params * bytes_per_param + live) / GIB + runtime
 
 

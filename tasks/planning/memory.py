@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from tasks import machine
 from tasks.artifacts import ExampleSet, ModelRef, PathName
 from tasks.core.estimate import PROCESS_GIB, RUNTIME_GIB, answer_gib, train_gib
+from tasks.models.references import config_of
 from tasks.planning.tokens import longest_prompt
 from tasks.prompts import is_tuned
 from tasks.results.outcome import Need
@@ -39,6 +40,13 @@ def memory_needs(
     return tuple(_need(run, model, examples, path) for path in run.decision.order)
 
 
+def _cached(model: ModelRef) -> float:
+    """The share of a decoder's heads whose keys and values are cached: less than all if grouped."""
+    config = config_of(model.ref)
+    heads, own = config.get("num_attention_heads"), config.get("num_key_value_heads")
+    return own / heads if heads and own else 1
+
+
 def _need(run: RunFile, model: ModelRef, examples: ExampleSet | None, path: PathName) -> Need:
     size = model.params, model.layers, model.hidden
     spec, answering = run.training, run.answering.batch_size
@@ -47,16 +55,18 @@ def _need(run: RunFile, model: ModelRef, examples: ExampleSet | None, path: Path
     rank: int | None = max((spec.rank, *spec.try_rank))
     if model.generates:
         width = 2 if machine.dtype_name() == "bfloat16" else 4
-        tokens = longest_prompt(run, examples, path)
+        tokens, begin = longest_prompt(run, examples, path)
         trained = spec.batch_size, min(tokens, spec.max_tokens)
-        answer = answer_gib(*size, answering, tokens, width, runtime=runtime)
+        answer = answer_gib(
+            *size, answering, tokens, width, cache=_cached(model), begin=begin, runtime=runtime
+        )
         train = train_gib(
             *size, *trained, width, rank=None if spec.method == "full" else rank,
             four_bits=spec.method == "qlora", runtime=runtime, **more,
         )  # fmt: skip
     else:
         tokens = min(spec.max_tokens, ENCODER_TOKENS)
-        answer = answer_gib(*size, answering, tokens, ENCODER_BYTES, cache=False, runtime=runtime)
+        answer = answer_gib(*size, answering, tokens, ENCODER_BYTES, cache=0, runtime=runtime)
         train = train_gib(
             *size, spec.batch_size, tokens, ENCODER_BYTES, vocabulary=0, runtime=runtime,
             rank=None if spec.tunes_fully(model.params) else rank, **more,

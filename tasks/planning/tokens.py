@@ -30,12 +30,13 @@ def prompt_tokens(run: RunFile, examples: ExampleSet, model: ModelRef, path: Pat
     return around + shown
 
 
-def longest_prompt(run: RunFile, examples: ExampleSet | None, path: PathName) -> int:
+def longest_prompt(run: RunFile, examples: ExampleSet | None, path: PathName) -> tuple[int, int]:
     """Tokens of a decoder's longest prompt on a path, with its answer, for memory to be planned.
 
-    All the passages that a search may bring, and room around them. Where those are examples, all
-    as long, with label or reference, as nine in ten are at most; where none are known as long as
-    a chunk of a document.
+    The first number counts all the passages that a search may bring, and room around them. Where
+    those are examples, all as long, with label or reference, as nine in ten are at most; where none
+    are known as long as a chunk of a document. The second is of demonstrations, with which all
+    prompts of the path begin.
     """
     index, chunk = run.index, max(run.index.try_chunk_tokens, default=run.index.chunk_tokens)
     most = max(index.try_k, default=index.k) * (2 * index.neighbours + 1)
@@ -43,11 +44,12 @@ def longest_prompt(run: RunFile, examples: ExampleSet | None, path: PathName) ->
     searches_documents = find_task(run.task).retrieves == "documents"
     train = [] if examples is None or searches_documents else read_questions(examples, "train")
     if not train:
-        return shown * chunk + ROOM
+        return shown * chunk + ROOM, 0
     lengths = [len(one.question) + len(one.answers[0]) for one in train]
     long = sorted(lengths)[math.ceil(0.9 * len(lengths)) - 1] / CHARACTERS_A_TOKEN
-    shown += run.answering.demonstrations * (path == "prompt")
-    return round(TOKENS_AROUND + (shown + 1) * (AROUND_AN_EXAMPLE + long))
+    each = AROUND_AN_EXAMPLE + long
+    begin = run.answering.demonstrations * (path == "prompt")
+    return round(TOKENS_AROUND + (shown + 1) * each), round(begin * each)
 
 
 def judge_tokens(examples: ExampleSet) -> float:

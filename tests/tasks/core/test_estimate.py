@@ -24,6 +24,15 @@ def test_cache_of_a_known_shape_has_its_known_size() -> None:
     assert 2 <= two - one < 3
 
 
+def test_what_all_prompts_begin_with_is_only_cached_for_each() -> None:
+    bare, begun, own = (
+        answer_gib(*SEVEN, 4, tokens, begin=begin) or 0
+        for tokens, begin in ((512, 0), (512, 512), (1024, 0))
+    )
+    assert begun - bare == pytest.approx(4 * 512 * 2 * 32 * 4096 * 2 / 2**30)
+    assert begun < own
+
+
 def test_training_needs_more_than_answering() -> None:
     for shape in (SEVEN, (135e6, 30, 576)):
         answer, train = answer_gib(*shape, 8, 640), train_gib(*shape, 8, 640)

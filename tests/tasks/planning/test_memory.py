@@ -1,5 +1,8 @@
 """Memory is planned for the prompts that the data make."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tasks.artifacts import ExampleSet, ModelRef, Question, SplitCount
@@ -36,22 +39,23 @@ def test_examples_that_a_prompt_shows_count_with_their_length(home: object) -> N
     run = run_of("classification", index={"k": 4})
     more = run_of("classification", index={"try_k": [4, 8]})
     # a text and those shown, each a quarter of its letters and of its label's, and 12 around it
-    for one, path, shown in (
-        (run, "rag", 4), (run, "finetune+rag", 4), (more, "rag", 8), (run, "prompt", 2),
-        (run, "finetune", 0),
+    for one, path, shown, begin in (
+        (run, "rag", 4, 0), (run, "finetune+rag", 4, 0), (more, "rag", 8, 0),
+        (run, "prompt", 0, 2), (run, "finetune", 0, 0),
     ):  # fmt: skip
-        tokens = longest_prompt(one, examples(380), path)
-        assert tokens == pytest.approx(60 + (1 + shown) * (12 + 100), abs=1)
+        own, shared = longest_prompt(one, examples(380), path)
+        assert own == pytest.approx(60 + (1 + shown) * (12 + 100), abs=1)
+        assert shared == begin * (12 + 100)
 
 
 def test_passages_of_documents_count_as_chunks_and_so_does_what_is_not_known(home: object) -> None:
     asked = run_of("question-answering", index={"k": 3, "chunk_tokens": 100})
     for known in (None, examples(380)):
-        assert longest_prompt(asked, known, "rag") == 300 + 112
-        assert longest_prompt(asked, known, "finetune") == 112
+        assert longest_prompt(asked, known, "rag") == (300 + 112, 0)
+        assert longest_prompt(asked, known, "finetune") == (112, 0)
     labels = run_of("classification", index={"k": 3, "chunk_tokens": 100})
-    assert longest_prompt(labels, None, "rag") == 412
-    assert longest_prompt(labels, examples(9, count=0), "rag") == 412
+    assert longest_prompt(labels, None, "rag") == (412, 0)
+    assert longest_prompt(labels, examples(9, count=0), "rag") == (412, 0)
 
 
 def test_long_examples_take_memory_to_answer_and_to_train(home: object) -> None:
@@ -73,3 +77,14 @@ def test_a_path_that_reads_no_passages_needs_less(home: object) -> None:
     assert alone.train_gib is not None
     assert both.train_gib is not None
     assert alone.answer_gib < alone.train_gib < both.train_gib
+
+
+def test_heads_that_share_keys_and_values_are_cached_once(home: object, tmp_path: Path) -> None:
+    needs = []
+    for own in (9, 3):
+        config = {"num_attention_heads": 9, "num_key_value_heads": own}
+        (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        ref = f"path:{tmp_path}"
+        model = ModelRef(ref=ref, name="m", size_class="small", params=1.35e8)
+        needs.append(memory_needs(run_of("question-answering"), model)[0])
+    assert needs[0].answer_gib > needs[1].answer_gib

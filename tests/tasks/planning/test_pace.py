@@ -125,4 +125,4 @@ def test_paraphrases_are_trained_on_and_told_before_they_are_asked_for() -> None
     told = "is asked for up to 270 paraphrases of training questions first"
     assert paraphrase_sentences(run, examples, None, 1e11) == ()
     assert paraphrase_sentences(run, examples, hosted, 1e11) == (f"openai:m {told}.",)
-    assert paraphrase_sentences(run, examples, local, 1e11) == (f"path:/m {told}, about 15 min.",)
+    assert paraphrase_sentences(run, examples, local, 1e11) == (f"path:/m {told}, about 12 min.",)

