@@ -20,7 +20,7 @@ from tasks.core.stats import Interval
 from tasks.core.veto import FACT, PATHS, RETRIEVING, TUNED, Veto, fact_vetoes
 
 PROMPT_TOKENS, PASSAGE_TOKENS = 256, 1024  # of a question, and of the passages put before it
-TRAINING_BATCH, TRAINING_TOKENS = 8, 640  # as in the run file's defaults
+TRAINING_BATCH, TRAINING_TOKENS = 1, 640  # a batch is split to that where memory runs out
 WITHOUT_WEIGHTS = ("prompt", "rag")
 STEPS = (10, 30, 100, 300, 1000, 3000, 10000, 30000)  # of examples, tried for what turns
 SIZES = (1.35e8, 1e9, 3e9, 7e9, 13e9, 70e9)  # of models, tried likewise

@@ -87,6 +87,11 @@ def train_gib(
     return (held + tuned * ADAPTER_BYTES + activations + logits) / GIB + runtime
 
 
+def split_batch(batch: int, whole: int) -> int:
+    """The next smaller batch, at most half, whose gradients add up to those of a whole one."""
+    return next(n for n in range(batch // 2, 0, -1) if whole % n == 0)
+
+
 def _shape(params: float, layers: int | None, hidden: int | None) -> tuple[float, float]:
     if layers and hidden:
         return layers, hidden

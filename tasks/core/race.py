@@ -22,6 +22,7 @@ from tasks.core.race_state import (
     UNLIMITED,
     UNTRAINED,
     WHOLE,
+    WORTH_IT,
     Contender,
     Cost,
     Done,
@@ -136,13 +137,16 @@ def _affordable(board: Board, contender: Contender, above: float) -> float | Non
     """The largest share of the examples whose training can be paid, with what a win then needs.
 
     That is answers to all questions by the path and all simpler ones, and for those with a
-    training of their own one on half that share, for their best end to be told.
+    training of their own one on half that share, for their best end to be told. A training on
+    half of the examples or more may also count on a win at the last look but one.
     """
+    *_, early, last = board.race.looks[0], *board.race.looks
     for share in _further(above):
         slack = contender.train.times((CAUTION - 1) * share)
         slack = FREE if contender.training in board.trained else slack
-        if board.affords(_whole(board, contender, share).plus(slack)):
-            return share
+        for stop in (last, early) if share >= WORTH_IT else (last,):
+            if board.affords(_whole(board, contender, share, stop).plus(slack)):
+                return share
     return None
 
 
@@ -151,8 +155,7 @@ def _further(above: float) -> tuple[float, ...]:
     return tuple(part for part in PARTS[::-1] if part >= 2 * above or part == WHOLE > above)
 
 
-def _whole(board: Board, contender: Contender, share: float) -> Cost:
-    questions = board.race.looks[-1]
+def _whole(board: Board, contender: Contender, share: float, questions: int) -> Cost:
     cost = board.price(contender, questions, share)
     for one in board.simpler(contender.path):
         trained = board.entry(one)

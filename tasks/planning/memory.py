@@ -1,10 +1,17 @@
 """What memory a model needs here, estimated from the run file before anything is loaded."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from tasks import machine
 from tasks.artifacts import ExampleSet, ModelRef, PathName
-from tasks.core.estimate import PROCESS_GIB, RUNTIME_GIB, answer_gib, train_gib
+from tasks.core.estimate import (
+    PROCESS_GIB,
+    RUNTIME_GIB,
+    answer_gib,
+    split_batch,
+    train_gib,
+)
 from tasks.models.references import config_of
 from tasks.planning.tokens import longest_prompt
 from tasks.prompts import is_tuned
@@ -33,7 +40,8 @@ def memory_needs(
 
     A batch is `answering.batch_size` prompts, or `training.batch_size` examples, with all the
     passages of a path that reads some; an encoder reads the text alone, whatever is retrieved. A
-    hosted model needs nothing. Without `examples` those of a prompt are taken for long ones.
+    batch of training that does not fit a GPU counts as it will be split. A hosted model needs
+    nothing. Without `examples` those of a prompt are taken for long ones.
     """
     if not model.open_weights or model.params is None:
         return ()
@@ -50,26 +58,32 @@ def _cached(model: ModelRef) -> float:
 def _need(run: RunFile, model: ModelRef, examples: ExampleSet | None, path: PathName) -> Need:
     size = model.params, model.layers, model.hidden
     spec, answering = run.training, run.answering.batch_size
-    runtime = PROCESS_GIB if machine.device_and_dtype()[0] == "cpu" else RUNTIME_GIB
+    device, _ = machine.device_and_dtype()
+    runtime = PROCESS_GIB if device == "cpu" else RUNTIME_GIB
     more = {"dora": spec.use_dora, "dropout": spec.lora_dropout > 0}
     rank: int | None = max((spec.rank, *spec.try_rank))
     if model.generates:
         width = 2 if machine.dtype_name() == "bfloat16" else 4
         tokens, begin = longest_prompt(run, examples, path)
-        trained = spec.batch_size, min(tokens, spec.max_tokens)
+        trained = min(tokens, spec.max_tokens)
         answer = answer_gib(
             *size, answering, tokens, width, cache=_cached(model), begin=begin, runtime=runtime
         )
-        train = train_gib(
-            *size, *trained, width, rank=None if spec.method == "full" else rank,
-            four_bits=spec.method == "qlora", runtime=runtime, **more,
+        tuning = partial(
+            train_gib, *size, tokens=trained, bytes_per_param=width, runtime=runtime,
+            rank=None if spec.method == "full" else rank, four_bits=spec.method == "qlora", **more,
         )  # fmt: skip
     else:
         tokens = min(spec.max_tokens, ENCODER_TOKENS)
         answer = answer_gib(*size, answering, tokens, ENCODER_BYTES, cache=0, runtime=runtime)
-        train = train_gib(
-            *size, spec.batch_size, tokens, ENCODER_BYTES, vocabulary=0, runtime=runtime,
-            rank=None if spec.tunes_fully(model.params) else rank, **more,
+        tuning = partial(
+            train_gib, *size, tokens=tokens, bytes_per_param=ENCODER_BYTES, runtime=runtime,
+            rank=None if spec.tunes_fully(model.params) else rank, vocabulary=0, **more,
         )  # fmt: skip
+    batch, train = spec.batch_size, tuning(batch=spec.batch_size)
     assert answer is not None
+    assert train is not None
+    while batch > 1 and device == "cuda" and train > machine.memory_gib():
+        batch = split_batch(batch, spec.batch_size)
+        train = tuning(batch=batch) or train
     return Need(path=path, answer_gib=answer, train_gib=train if is_tuned(path) else None)

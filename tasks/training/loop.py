@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.artifacts import LossPoint
+from tasks.core.estimate import split_batch
 from tasks.machine import device_and_dtype, free_memory
 from tasks.run import TrainingSpec
 from tasks.training.checkpoints import last_checkpoint
@@ -60,7 +61,7 @@ def train(lesson: Lesson, spec: TrainingSpec, folder: Path, pause: int | None = 
         except torch.cuda.OutOfMemoryError:
             if batch == 1:
                 raise
-            batch = next(n for n in range(batch // 2, 0, -1) if effective % n == 0)
+            batch = split_batch(batch, effective)
             notes.append(f"out of memory: batches of {batch}, {effective // batch} accumulated")
             del trainer
             torch.cuda.empty_cache()

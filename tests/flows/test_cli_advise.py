@@ -6,14 +6,14 @@ from flows import console_outcome
 
 
 def test_advise_shows_rule_and_evidence_apart_with_cases_vetoes_and_flips(adapt) -> None:
-    facts = "--params 7e9 --task classification --examples 5000 --form task --memory-gib 24"
+    facts = "--params 7e9 --task classification --examples 5000 --form task --memory-gib 16"
     code, out, _ = adapt("advise", *facts.split())
     assert code == 0
     assert out.startswith("Advice: ")
     for part in (
         "points of 100 (80% interval)", "Size rule (mid): does not commit.",
         "Evidence: finetune.", "arXiv:",
-        "Vetoed: finetune: about 39.1 GiB", "Flip when: finetune if memory_gib is at least",
+        "Vetoed: finetune: about 22.1 GiB", "Flip when: finetune if memory_gib is at least",
         "Not known, and counted as such: changes, exposure, covers",
     ):  # fmt: skip
         assert part in out

@@ -56,9 +56,9 @@ def _sources(questions: Iterable[Row]) -> list[str]:
 
 
 def _harbour_questions() -> list[Row]:
-    """Those about facts in the training split; half of the test questions are asked in dev."""
+    """Those about facts in the training split; all but four test questions are asked in dev."""
     rows = [row for row in read_rows(HARBOUR / "questions.jsonl") if row["kind"] == "seen"]
-    spare = [row for row in drawn(rows) if row["split"] == "test"][TEST - 4 :]
+    spare = [row for row in drawn(rows) if row["split"] == "test"][4:]
     return [row | {"split": "dev"} if row in spare else row for row in rows]
 
 
@@ -87,7 +87,7 @@ def _harbour(folder: Path, questions: list[Row], changed: Mapping[str, tuple[str
     write_rows(folder / QUESTIONS["questions"], questions)
 
 
-def facts_unseen(folder: Path, train: int = 90, dev: int = 72) -> Table:
+def facts_unseen(folder: Path, train: int = 90, dev: int = 180) -> Table:
     """Facts of encyclopaedia articles; dev asks about paragraphs that were not trained on."""
     documents, questions = _articles(train, dev)
     write_rows(folder / QUESTIONS["documents"], documents)
@@ -95,7 +95,7 @@ def facts_unseen(folder: Path, train: int = 90, dev: int = 72) -> Table:
     return dict(QUESTIONS)
 
 
-def unanswerable(folder: Path, train: int = 90, dev: int = 72) -> Table:
+def unanswerable(folder: Path, train: int = 90, dev: int = 180) -> Table:
     """The same, but two in five of the paragraphs that are asked about are not there."""
     documents, questions = _articles(train, dev)
     gone = {name for at, name in enumerate(dict.fromkeys(_sources(questions))) if at % 5 < 2}
@@ -109,7 +109,7 @@ def unanswerable(folder: Path, train: int = 90, dev: int = 72) -> Table:
     return dict(QUESTIONS)
 
 
-def noisy_retrieval(folder: Path, train: int = 90, dev: int = 72) -> Table:
+def noisy_retrieval(folder: Path, train: int = 90, dev: int = 180) -> Table:
     """The same, but beside each paragraph lies its copy without the sentences that answer."""
     documents, questions = _articles(train, dev)
     answers: dict[str, list[str]] = {}
@@ -149,17 +149,17 @@ def _articles(train: int, dev: int) -> tuple[list[Row], list[Row]]:
 
 def few_labels(folder: Path) -> Table:
     """Six intents of a bank's customers, ten examples each."""
-    return _intents(folder, train=[10] * 6, dev=12)
+    return _intents(folder, train=[10] * 6, dev=30)
 
 
 def many_labels(folder: Path) -> Table:
     """Thirty intents, three examples each."""
-    return _intents(folder, train=[3] * 30, dev=3)
+    return _intents(folder, train=[3] * 30, dev=6)
 
 
 def long_tail(folder: Path) -> Table:
     """Sixteen intents, from 24 examples down to 2; dev asks about each as often."""
-    return _intents(folder, train=[24, 14, 9, 7, 6, 5, 4, 3, *[2] * 8], dev=5)
+    return _intents(folder, train=[24, 14, 9, 7, 6, 5, 4, 3, *[2] * 8], dev=12)
 
 
 def _intents(folder: Path, train: Sequence[int], dev: int) -> Table:
@@ -184,7 +184,7 @@ def sentiment(folder: Path) -> Table:
     learnt, asked = (drawn(read_rows(path)) for path in files)
     rows: list[Row] = []
     for label in ("negative", "neutral", "positive"):
-        rows += taken(asked, label, "dev", 28) + taken(asked[::-1], label, "test", TEST // 3)
+        rows += taken(asked, label, "dev", 60) + taken(asked[::-1], label, "test", TEST // 3)
         rows += taken(learnt, label, "train", 30)
     write_rows(folder / EXAMPLES["examples"], apart(rows, "text"))
     return dict(EXAMPLES)
@@ -197,8 +197,8 @@ def tickets(folder: Path) -> Table:
         by_label.setdefault(row["label"], []).append(row)
     rows: list[Row] = []
     for label, own in by_label.items():
-        rows += taken(own, label, "dev", 9) + taken(own[9:], label, "test", 4)
-        rows += taken(own[13:], label, "train", 11)
+        rows += taken(own, label, "dev", 22) + taken(own[22:], label, "test", 4)
+        rows += taken(own[26:], label, "train", 11)
     write_rows(folder / EXAMPLES["examples"], apart(rows, "text"))
     return dict(EXAMPLES)
 
@@ -209,7 +209,7 @@ def translation(folder: Path) -> Table:
         read_rows(shared() / f"multi30k_en_de.{name}.jsonl") for name in ("train", "val")
     )
     first = drawn(asked)
-    parts = {"dev": first[:64], "test": first[64 : 64 + TEST], "train": drawn(learnt)[:100]}
+    parts = {"dev": first[:128], "test": first[128 : 128 + TEST], "train": drawn(learnt)[:100]}
     rows = [
         {"text": row["source"], "references": [row["target"]], "split": split}
         for split, some in parts.items()

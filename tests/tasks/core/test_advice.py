@@ -72,7 +72,7 @@ def test_few_examples_no_documents_and_fast_change_are_vetoes_with_numbers() -> 
 @pytest.mark.parametrize(
     ("limits", "paths"),
     [
-        (Limits(memory_gib=24), {"finetune", "finetune+rag"}),
+        (Limits(memory_gib=16), {"finetune", "finetune+rag"}),
         (Limits(seconds_per_question=0.1), {"rag", "finetune+rag"}),
         (Limits(cost_per_question=0.001), {"rag", "finetune+rag"}),
         (Limits(train_seconds=500), {"finetune+rag"}),
@@ -134,7 +134,7 @@ def test_every_turn_turns_the_advice_when_it_is_applied(case: Case) -> None:
 
 
 def test_limit_turns_when_it_is_applied() -> None:
-    found = advise(Facts(CASE, limits=Limits(memory_gib=24)))
+    found = advise(Facts(CASE, limits=Limits(memory_gib=16)))
     flip = next(flip for flip in found.flip_when if not isinstance(flip, Turn))
     eased = advise(Facts(CASE, limits=Limits(memory_gib=flip.value)))
     assert eased.path == flip.becomes == "finetune+rag"

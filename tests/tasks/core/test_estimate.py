@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.core.estimate import answer_gib, train_gib
+from tasks.core.estimate import answer_gib, split_batch, train_gib
 
 SEVEN = (7e9, 32, 4096)
 
@@ -61,3 +61,14 @@ def test_four_bits_spare_most_of_the_frozen_weights_and_training_all_takes_far_m
     )
     assert 9 < frozen - four < 9.5  # 1.4 bytes of each of 7e9
     assert 7e9 * 18 / 2**30 < whole < 7e9 * 18 / 2**30 + 5
+
+
+@pytest.mark.parametrize(
+    ("whole", "splits"), [(8, [4, 2, 1]), (6, [3, 1]), (7, [1]), (12, [6, 3, 1])]
+)
+def test_a_batch_is_split_into_equal_ones(whole: int, splits: list[int]) -> None:
+    batch, found = whole, []
+    while batch > 1:
+        batch = split_batch(batch, whole)
+        found.append(batch)
+    assert found == splits

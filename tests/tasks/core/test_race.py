@@ -230,14 +230,14 @@ def test_a_training_cut_short_wins_only_over_the_best_end_of_simpler_ones() -> N
     tight = Cost(630, math.inf, math.inf)
     race = plan_race(contenders("one"), [1] * 400, Settings(), tight, ())
     state, stop = follow(race, drawn(prompt=0.30, rag=0.31, finetune=0.50, both=0.60))
-    assert steps(state, Train) == [Train("one", 0.25)]
+    assert steps(state, Train) == [Train("one", 0.625)]
     assert stop.choice.path == "finetune"
     _, stop = follow(race, drawn(prompt=0.30, rag=0.31, finetune=0.31, both=0.60))
     assert stop.choice.path == "finetune+rag"
 
 
 def test_a_training_takes_as_many_eighths_of_the_examples_as_can_be_paid() -> None:
-    for seconds, part in ((520, 1 / 8), (640, 3 / 8), (1000, 7 / 8), (1060, 1.0)):
+    for seconds, part in ((500, 1 / 8), (520, 1 / 2), (640, 5 / 8), (1000, 1.0)):
         tight = Cost(seconds, math.inf, math.inf)
         race = plan_race([contenders()[0], contenders()[2]], [1] * 200, Settings(), tight, ())
         state, _ = follow(race, drawn(n=200, prompt=0.30, finetune=0.60))

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
+from tasks import machine
 from tasks.artifacts import ExampleSet, ModelRef, Question, SplitCount
 from tasks.planning.memory import memory_needs
 from tasks.planning.tokens import longest_prompt
@@ -88,3 +90,21 @@ def test_heads_that_share_keys_and_values_are_cached_once(home: object, tmp_path
         model = ModelRef(ref=ref, name="m", size_class="small", params=1.35e8)
         needs.append(memory_needs(run_of("question-answering"), model)[0])
     assert needs[0].answer_gib > needs[1].answer_gib
+
+
+def test_a_batch_that_does_not_fit_a_gpu_counts_as_it_will_be_split(
+    home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ModelRef(ref="path:/m", name="m", size_class="mid", params=7e9)
+
+    def needed(size: int, there: float, device: str = "cuda") -> float:
+        monkeypatch.setattr(machine, "device_and_dtype", lambda: (device, torch.bfloat16))
+        monkeypatch.setattr(machine, "memory_gib", lambda: there)
+        run = run_of("question-answering", training={"batch_size": size})
+        return memory_needs(run, model)[2].train_gib or 0
+
+    whole, one = needed(8, 10_000), needed(1, 10_000)
+    assert needed(8, whole + 0.1) == whole
+    assert needed(8, whole - 0.1) == needed(4, 10_000) < whole
+    assert needed(8, 1) == one
+    assert needed(8, 1, "cpu") > needed(8, 1)  # where nothing splits it

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tasks.artifacts import Blob, ExampleSet, Judge, ModelRef, Question, SplitCount
-from tasks.planning.pace import Also, total_seconds
+from tasks.planning.pace import ANSWERING_SHARE, Also, total_seconds
 from tasks.planning.told import (
     changes_sentences,
     hosted_sentences,
@@ -101,14 +101,14 @@ def test_a_judge_that_is_here_takes_its_time_and_is_told_to_judge_itself(home: P
     ]  # fmt: skip
     assert judge_sentences(run, examples, plans[0], 1e11) == ()
     (told,) = judge_sentences(run, examples, plans[1], 1e11, Also(labelled=50))
-    assert told == "The judge: path:/j is asked about up to 250 answers, about 25 min of the time."
+    assert told == "The judge: path:/j is asked about up to 250 answers, about 19 min of the time."
     *_, warned = judge_sentences(run, examples, plans[2], 1e11)
     assert warned == ("The judge: Warning: it judges itself (path:/m); models favour their own.")
     (paths, alone), (same, beside) = (
         total_seconds(run, examples, plan, 1e11, Also(labelled=50)) for plan in plans[:2]
     )
     assert paths == same
-    assert round((beside - alone) / 60) == 25
+    assert round((beside - alone) / 60) == 19
 
 
 def test_what_is_asked_about_changes_is_told_with_its_time(home: Path) -> None:
@@ -127,4 +127,5 @@ def test_what_is_asked_about_changes_is_told_with_its_time(home: Path) -> None:
     (told,) = changes_sentences(run, examples, plan, 1e11, Also(changed=30))
     assert told.startswith("The 30 questions about changed documents are asked of every path, ")
     # 60 tokens of each, and two passages of 64 for the two times that `rag` is asked
-    assert told.endswith(f"followed: about {round(30 * 436 * 2e9 / 3.5e10 / 60)} min of the time.")
+    minutes = 30 * 436 * 2e9 / (ANSWERING_SHARE * 1e11) / 60
+    assert told.endswith(f"followed: about {round(minutes)} min of the time.")
