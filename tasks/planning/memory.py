@@ -1,17 +1,11 @@
 """What memory a model needs here, estimated from the run file before anything is loaded."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from tasks import machine
 from tasks.artifacts import ExampleSet, ModelRef, PathName
-from tasks.core.estimate import (
-    PROCESS_GIB,
-    RUNTIME_GIB,
-    answer_gib,
-    split_batch,
-    train_gib,
-)
+from tasks.core.estimate import PROCESS_GIB, RUNTIME_GIB, answer_gib, split_batch, train_gib
 from tasks.models.references import config_of
 from tasks.planning.tokens import longest_prompt
 from tasks.prompts import is_tuned
@@ -39,9 +33,9 @@ def memory_needs(
     """GiB to answer and to tune in the run's batches, by path; none where the size is not known.
 
     A batch is `answering.batch_size` prompts, or `training.batch_size` examples, with all the
-    passages of a path that reads some; an encoder reads the text alone, whatever is retrieved. A
-    batch of training that does not fit a GPU counts as it will be split. A hosted model needs
-    nothing. Without `examples` those of a prompt are taken for long ones.
+    passages of a path that reads some; an encoder reads the text alone, whatever is retrieved.
+    What does not fit a GPU counts as it will be split. A hosted model needs nothing. Without
+    `examples` those of a prompt are taken for long ones.
     """
     if not model.open_weights or model.params is None:
         return ()
@@ -57,33 +51,48 @@ def _cached(model: ModelRef) -> float:
 
 def _need(run: RunFile, model: ModelRef, examples: ExampleSet | None, path: PathName) -> Need:
     size = model.params, model.layers, model.hidden
-    spec, answering = run.training, run.answering.batch_size
-    device, _ = machine.device_and_dtype()
-    runtime = PROCESS_GIB if device == "cpu" else RUNTIME_GIB
+    spec = run.training
+    runtime = PROCESS_GIB if _device() == "cpu" else RUNTIME_GIB
     more = {"dora": spec.use_dora, "dropout": spec.lora_dropout > 0}
     rank: int | None = max((spec.rank, *spec.try_rank))
     if model.generates:
         width = 2 if machine.dtype_name() == "bfloat16" else 4
         tokens, begin = longest_prompt(run, examples, path)
-        trained = min(tokens, spec.max_tokens)
-        answer = answer_gib(
-            *size, answering, tokens, width, cache=_cached(model), begin=begin, runtime=runtime
-        )
+        answering = partial(
+            answer_gib, *size, tokens=tokens, bytes_per_param=width, runtime=runtime,
+            cache=_cached(model), begin=begin,
+        )  # fmt: skip
         tuning = partial(
-            train_gib, *size, tokens=trained, bytes_per_param=width, runtime=runtime,
-            rank=None if spec.method == "full" else rank, four_bits=spec.method == "qlora", **more,
+            train_gib, *size, tokens=min(tokens, spec.max_tokens), bytes_per_param=width,
+            runtime=runtime, rank=None if spec.method == "full" else rank,
+            four_bits=spec.method == "qlora", **more,
         )  # fmt: skip
     else:
         tokens = min(spec.max_tokens, ENCODER_TOKENS)
-        answer = answer_gib(*size, answering, tokens, ENCODER_BYTES, cache=0, runtime=runtime)
+        answering = partial(
+            answer_gib, *size, tokens=tokens, bytes_per_param=ENCODER_BYTES, runtime=runtime,
+            cache=0,
+        )  # fmt: skip
         tuning = partial(
             train_gib, *size, tokens=tokens, bytes_per_param=ENCODER_BYTES, runtime=runtime,
             rank=None if spec.tunes_fully(model.params) else rank, vocabulary=0, **more,
         )  # fmt: skip
-    batch, train = spec.batch_size, tuning(batch=spec.batch_size)
-    assert answer is not None
-    assert train is not None
-    while batch > 1 and device == "cuda" and train > machine.memory_gib():
-        batch = split_batch(batch, spec.batch_size)
-        train = tuning(batch=batch) or train
-    return Need(path=path, answer_gib=answer, train_gib=train if is_tuned(path) else None)
+    return Need(
+        path=path,
+        answer_gib=_fitted(answering, run.answering.batch_size),
+        train_gib=_fitted(tuning, spec.batch_size) if is_tuned(path) else None,
+    )
+
+
+def _fitted(need: Callable[..., float | None], batch: int) -> float:
+    """GiB for a batch, or for the largest part of it that fits where a GPU's batch is split."""
+    part, found = batch, need(batch=batch)
+    while found and part > 1 and _device() == "cuda" and found > machine.memory_gib():
+        part = split_batch(part, batch)
+        found = need(batch=part)
+    assert found is not None
+    return found
+
+
+def _device() -> str:
+    return machine.device_and_dtype()[0]

@@ -97,14 +97,16 @@ def test_a_batch_that_does_not_fit_a_gpu_counts_as_it_will_be_split(
 ) -> None:
     model = ModelRef(ref="path:/m", name="m", size_class="mid", params=7e9)
 
-    def needed(size: int, there: float, device: str = "cuda") -> float:
+    def needed(table: str, size: int, there: float, device: str = "cuda") -> float:
         monkeypatch.setattr(machine, "device_and_dtype", lambda: (device, torch.bfloat16))
         monkeypatch.setattr(machine, "memory_gib", lambda: there)
-        run = run_of("question-answering", training={"batch_size": size})
-        return memory_needs(run, model)[2].train_gib or 0
+        run = run_of("question-answering", **{table: {"batch_size": size}})
+        both = memory_needs(run, model)[-1]
+        return both.answer_gib if table == "answering" else both.train_gib or 0
 
-    whole, one = needed(8, 10_000), needed(1, 10_000)
-    assert needed(8, whole + 0.1) == whole
-    assert needed(8, whole - 0.1) == needed(4, 10_000) < whole
-    assert needed(8, 1) == one
-    assert needed(8, 1, "cpu") > needed(8, 1)  # where nothing splits it
+    for table in ("answering", "training"):
+        whole, one = needed(table, 8, 10_000), needed(table, 1, 10_000)
+        assert needed(table, 8, whole + 0.1) == whole
+        assert needed(table, 8, whole - 0.1) == needed(table, 4, 10_000) < whole
+        assert needed(table, 8, 1) == one
+        assert needed(table, 8, 1, "cpu") > one  # where nothing splits it
