@@ -80,8 +80,9 @@ def test_commit_restores_vectors_that_a_killed_server_lost(
     assert len(backend.entries(collection)) == 700
     backend.commit(collection, "record")
     assert backend.entries(collection) == {row.id: entry(row.chunk) for row in rows}
-    (found,) = backend.near(collection, query(vectors=unit(1), k=700))
-    assert {one.text for one in found} == {row.chunk.text for row in rows}
+    # each by its own vector: a search for all of them at once goes by links, and may miss some
+    for row, found in zip(rows, backend.near(collection, query(vectors=vectors)), strict=True):
+        assert row.chunk.text in {one.text for one in found}
     (word,) = backend.matching(collection, query("681"))
     assert word[0].document == "00681"
 
